@@ -75,9 +75,9 @@ impl Spaces {
                 if let Ok(names) = &mut names
                     && let Some(named) = self.ask_for_lines(ticket, (sight, &file), names)
                 {
-                    found.push(Found { space, replaced: false, has_more: true, names: Ok(named) });
+                    found.push(Found { has_more: true, ..Found::of(space, Ok(named)) });
                 }
-                found.push(Found { space, replaced: false, has_more: false, names });
+                found.push(Found::of(space, names));
             }
             Target::Kernel => found.push(self.kernel.names(&addresses)),
             Target::Vdso => found.push(self.vdso.names(&addresses)),

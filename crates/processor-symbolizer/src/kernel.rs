@@ -113,7 +113,7 @@ impl Kernel {
             false if self.fit.is_other() => Err(Unnamed::KernelOther),
             false => Ok(addresses.iter().map(|&address| (address, self.name(address, is_unsure))).collect()),
         };
-        Found { space: Space::Kernel, replaced, has_more: false, names }
+        Found { replaced, ..Found::of(Space::Kernel, names) }
     }
 
     fn may_be_a_program(&self, address: u64) -> bool {

@@ -89,7 +89,7 @@ fn serve(
         let (space, ticket, user) = (job.space, job.ticket, job.user);
         let names: NamesByAddress = files.lines(job);
         progress.end(ticket, user);
-        let found = vec![Found { space, replaced: false, has_more: false, names: Ok(names) }];
+        let found = vec![Found::of(space, Ok(names))];
         if answer.blocking_send(NameAnswer { ticket: progress.answered(), found }).is_err() {
             return;
         }

@@ -169,8 +169,11 @@ impl Names {
         match found.names {
             Ok(names) => {
                 addresses.failed = None;
-                addresses.nameless_until = Some(Instant::now() + COMPILED_RETRY);
-                addresses.holds_until = addresses.nameless_until;
+                let until = Some(Instant::now() + COMPILED_RETRY);
+                addresses.holds_until = until;
+                // Addresses that had no name are asked for at once if they may have one now: the samples at hand may be
+                // the last of their process.
+                addresses.nameless_until = until.filter(|_| !found.gained);
                 for (address, name) in names {
                     let bytes = bytes_of(&name);
                     // Only names that were asked for and are still waited for take part in the count.

@@ -83,9 +83,18 @@ pub(crate) struct Found {
     pub(crate) space: Space,
     /// True if names that were found in the space before hold no longer.
     pub(crate) replaced: bool,
+    /// True if addresses of the space that had no name may have one by now.
+    pub(crate) gained: bool,
     /// True if more will be found for these addresses: their lines, and the functions that were inlined there.
     pub(crate) has_more: bool,
     pub(crate) names: Result<NamesByAddress, Unnamed>,
+}
+
+impl Found {
+    /// Names of addresses in a space, of which nothing else has changed.
+    pub(crate) fn of(space: Space, names: Result<NamesByAddress, Unnamed>) -> Self {
+        Self { space, replaced: false, gained: false, has_more: false, names }
+    }
 }
 
 /// The name of an address, if it has one.

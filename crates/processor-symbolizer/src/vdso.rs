@@ -40,7 +40,7 @@ impl Vdso {
                 Ok(addresses.iter().map(name).collect())
             }
         };
-        Found { space: Space::Vdso, replaced: false, has_more: false, names }
+        Found::of(Space::Vdso, names)
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! A list is read while its process lives, and ever again as it grows for as long as samples of the process come: new
 //! functions may lie where others were. The list is held open where that is possible, also one that is still empty, so
-//! that its rest can be read when the process and its mount namespace are gone: Node.js writes a dump two megabytes at
-//! a time, and most of a short program's as it ends.
+//! that its rest can be read when the process and its mount namespace are gone: Node.js writes a dump a block at a
+//! time, and the last block as it ends.
 //!
 //! Functions are kept for as long as there is room, since samples of a process may come after its end. Anybody may put
 //! files into `/tmp`: a list is read only if it is of a user that the process runs as, no link, and not older than the
@@ -24,7 +24,7 @@ use pdata::{ProcessKey, Uid};
 use procfs::ProcSource;
 
 use self::budget::Budget;
-use self::process::Jit;
+use self::process::{Jit, ListChange};
 use crate::fair::{Holding, Leaving, User};
 use crate::metrics;
 use crate::request::{Found, Space};
@@ -72,7 +72,7 @@ impl Jits {
         let jit = self.processes.entry(process).or_insert_with(|| Jit::new(most));
         let (before, was_open) = (jit.counted, jit.is_open());
         (jit.used, jit.used_at) = (self.now, Instant::now());
-        let replaced = jit.read_on(&self.source, reader, process, addresses);
+        let change = jit.read_on(&self.source, reader, process, addresses);
         self.budget.spend(user, Instant::now(), jit.used_at.elapsed());
         let names = addresses.iter().map(|&address| (address, jit.name(address))).collect();
         jit.counted = jit.memory();
@@ -83,7 +83,8 @@ impl Jits {
             self.close_some();
         }
         metrics::jit(self.bytes);
-        Found { space: Space::Jit(process), replaced, has_more: false, names: Ok(names) }
+        let ListChange { replaced, gained } = change;
+        Found { replaced, gained, ..Found::of(Space::Jit(process), Ok(names)) }
     }
 
     /// Drops processes until the others are within bounds: of the user whose processes take the most, the one used

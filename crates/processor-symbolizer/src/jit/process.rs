@@ -62,6 +62,15 @@ pub(super) struct Jit {
     pub(super) counted: usize,
 }
 
+/// The change of a list that has been read on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ListChange {
+    /// True if names that were returned before may hold no longer.
+    pub(super) replaced: bool,
+    /// True if there are functions that were not there before.
+    pub(super) gained: bool,
+}
+
 impl Jit {
     /// A process of which nothing is known; its functions may take `max_bytes` bytes.
     pub(super) fn new(max_bytes: usize) -> Self {
@@ -106,19 +115,18 @@ impl Jit {
         self.is_open() && source.check(process).is_err()
     }
 
-    /// Reads the list on if it is time to, or if one of the addresses may be in its rest. True if names that were
-    /// returned before may hold no longer.
+    /// Reads the list on if it is time to, or if one of the addresses may be in its rest.
     pub(super) fn read_on(
         &mut self,
         source: &ProcSource,
         reader: &mut foreignfile::Files,
         process: ProcessKey,
         addresses: &[u64],
-    ) -> bool {
+    ) -> ListChange {
         let is_unnamed = |address: &u64| self.functions.find(*address).is_none();
         let is_now =
             self.is_due(Instant::now()) || addresses.iter().any(is_unnamed) && self.has_rest(source, process);
-        is_now && self.refresh(source, reader, process)
+        if is_now { self.refresh(source, reader, process) } else { ListChange::default() }
     }
 
     /// The name of an address, as far as the list has been read.
@@ -134,7 +142,12 @@ impl Jit {
         Ok(lines)
     }
 
-    fn refresh(&mut self, source: &ProcSource, reader: &mut foreignfile::Files, process: ProcessKey) -> bool {
+    fn refresh(
+        &mut self,
+        source: &ProcSource,
+        reader: &mut foreignfile::Files,
+        process: ProcessKey,
+    ) -> ListChange {
         let began = Instant::now();
         let read = self.read(source, reader, process).or_else(|outcome| match (outcome, &mut self.read) {
             ("gone", Some(list)) => list.read_rest(&mut self.functions).map_err(|_error| outcome),
@@ -142,25 +155,25 @@ impl Jit {
         });
         let was_in_vain = read.is_err() || read.is_ok_and(|reading| reading.anew);
         let pause = pause_after(began.elapsed(), was_in_vain);
-        let replaced = match read {
+        let change = match read {
             Ok(Reading { replaced, lines, anew: _, more: _ }) => {
                 metrics::perf_map("read");
                 metrics::perf_map_lines(lines);
                 (self.patience, self.next) = (FIRST_PATIENCE, Instant::now() + pause);
-                replaced
+                ListChange { replaced, gained: lines.taken > 0 }
             }
             Err(outcome) => {
                 metrics::perf_map(outcome);
                 self.next = Instant::now() + self.patience.max(pause);
                 self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
-                outcome == UNREADABLE
+                ListChange { replaced: outcome == UNREADABLE, gained: false }
             }
         };
-        if replaced {
+        if change.replaced {
             self.lines.clear();
             self.lines_bytes = 0;
         }
-        replaced
+        change
     }
 
     /// Reads the list of a process that lives; else returns the reason why it is not read, as label of a metric.

@@ -15,8 +15,8 @@ use crate::request::Unnamed;
 const MIB: usize = 1 << 20;
 
 /// Writes a dump as the specification has it, and a function more with each line that it reads: one with 5 MiB of code
-/// if the line begins with `large`. As the second argument has it, it writes through a buffer, as Node.js does, which
-/// is of two megabytes, and has written to the file what is in there when it ends.
+/// if the line begins with `large`. As the second argument has it, it writes through the C library's buffer, as Node.js
+/// does, so that the last block comes when it ends.
 const WRITER: &str = r#"
 #include <elf.h>
 #include <fcntl.h>
@@ -54,7 +54,8 @@ int main(int argc, char **argv)
     if (argc != 3 || dump < 0 || mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, dump, 0) == MAP_FAILED)
         return 1;
     FILE *file = fdopen(dump, "w+");
-    setvbuf(file, NULL, strcmp(argv[2], "buffered") ? _IONBF : _IOFBF, 2 << 20);
+    if (strcmp(argv[2], "buffered"))
+        setvbuf(file, NULL, _IONBF, 0);
     fwrite(&header, sizeof header, 1, file);
     write_function(file, 0x10000, "first");
     while (fgets(line, sizeof line, stdin)) {

@@ -12,7 +12,7 @@ use crate::request::{Found, Name, Space, Unnamed};
 #[derive(Clone, Debug)]
 enum Op {
     Ask(u64, u64),
-    Answer(u64, (bool, bool), Vec<(u64, bool)>),
+    Answer(u64, (bool, bool, bool), Vec<(u64, bool)>),
     Fail(u64),
     Withdraw(u64, Vec<u64>),
 }
@@ -21,7 +21,7 @@ fn op() -> impl Strategy<Value = Op> {
     let (space, address) = (0..6u64, 0..40u64);
     prop_oneof![
         4 => (space.clone(), address.clone()).prop_map(|(space, address)| Op::Ask(space, address)),
-        3 => (space.clone(), any::<(bool, bool)>(), prop::collection::vec((address.clone(), any::<bool>()), 0..20))
+        3 => (space.clone(), any::<(bool, bool, bool)>(), prop::collection::vec((address.clone(), any::<bool>()), 0..20))
             .prop_map(|(space, kind, names)| Op::Answer(space, kind, names)),
         1 => space.clone().prop_map(Op::Fail),
         1 => (space, prop::collection::vec(address, 0..5)).prop_map(|(space, of)| Op::Withdraw(space, of)),
@@ -52,7 +52,7 @@ fn all_texts_of_a_function_count() {
         for address in addresses {
             names.ask(space(1), address, None);
             let found = vec![(address, Ok(Arc::clone(&lines)))];
-            names.insert(Found { space: space(1), replaced: false, has_more: false, names: Ok(found) });
+            names.insert(Found::of(space(1), Ok(found)));
         }
         names.bytes()
     };
@@ -66,7 +66,7 @@ fn all_texts_of_a_function_count() {
 fn having_no_name_is_an_answer_also_while_somebody_asks_again() {
     let mut names = Names::new(100_000);
     let answer = |names: &mut Names, name: Name| {
-        names.insert(Found { space: space(1), replaced: false, has_more: false, names: Ok(vec![(7, name)]) });
+        names.insert(Found::of(space(1), Ok(vec![(7, name)])));
     };
     let is_none = |known: Known| matches!(known, Known::Answered(Err(Unnamed::NoFile)));
     names.ask(space(1), 7, None);
@@ -91,6 +91,22 @@ fn having_no_name_is_an_answer_also_while_somebody_asks_again() {
     assert_eq!(names.bytes(), names.counted());
 }
 
+/// A process's last samples come at once, and what its list has gained for one of them may name the others.
+#[test]
+fn addresses_without_a_name_are_asked_for_again_once_their_list_has_gained_functions() {
+    let mut names = Names::new(100_000);
+    for address in [7, 8] {
+        names.ask(space(1), address, None);
+    }
+    names.insert(Found::of(space(1), Ok(vec![(7, Err(Unnamed::NoFile)), (8, Err(Unnamed::NoFile))])));
+    names.ask(space(1), 9, None);
+    names.insert(Found { gained: true, ..Found::of(space(1), Ok(vec![(9, Ok(lines(9)))])) });
+    assert!(matches!(names.get(space(1), 7), Known::Not));
+    names.ask(space(1), 7, None);
+    names.insert(Found::of(space(1), Ok(vec![(7, Ok(lines(7)))])));
+    assert!(matches!(names.get(space(1), 7), Known::Answered(Ok(_))));
+}
+
 proptest! {
     /// Whatever is asked and answered, an answer is that of its address, and the memory stays within its bound.
     #[test]
@@ -100,14 +116,14 @@ proptest! {
         for op in ops {
             match op {
                 Op::Ask(of, address) => names.ask(space(of), address, Some(Uid(u32::from(of > 3)))),
-                Op::Answer(of, (replaced, has_more), all) => {
+                Op::Answer(of, (replaced, gained, has_more), all) => {
                     let all = all.into_iter().map(|(address, named)| {
                         (address, if named { Ok(lines(address)) } else { Err(Unnamed::Stripped) })
                     });
-                    names.insert(Found { space: space(of), replaced, has_more, names: Ok(all.collect()) });
+                    names.insert(Found { replaced, gained, has_more, ..Found::of(space(of), Ok(all.collect())) });
                     prop_assert!(names.bytes() <= ROOM);
                 }
-                Op::Fail(of) => names.insert(Found { space: space(of), replaced: false, has_more: false, names: Err(Unnamed::Gone) }),
+                Op::Fail(of) => names.insert(Found::of(space(of), Err(Unnamed::Gone))),
                 Op::Withdraw(of, asked) => names.withdraw(space(of), &asked),
             }
             prop_assert_eq!(names.bytes(), names.counted());
@@ -130,7 +146,7 @@ fn many_names_of_one_user_do_not_crowd_out_those_of_another() {
         // Even, so that all are files.
         let space = space(2 * of);
         names.ask(space, 1, Some(Uid(user)));
-        names.insert(Found { space, replaced: false, has_more: false, names: Ok(vec![(1, Ok(lines(1)))]) });
+        names.insert(Found::of(space, Ok(vec![(1, Ok(lines(1)))])));
     }
     assert!((0..3).all(|of| matches!(names.get(space(2 * of), 1), Known::Answered(Ok(_)))));
 }
