@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Opens profiles as the tools that they are for do, none of which shares code with the agent, and counts their samples.
 
-tests/reader/formats.py FILE...     prints a JSON object: for each file, how many samples it has and the markers in it
+tests/reader/formats.py FILE...     prints a JSON object: for each file, how many samples it has, the markers in it, and the losses
+                                   that markers have, by reason
 
 | file | opened by |
 | --- | --- |
@@ -96,6 +97,7 @@ class Firefox:
     def __init__(self, text):
         self.file = json.loads(text)
         self.markers = {}
+        self.lost = {}
 
     def within(self, column, length, what):
         for number in column:
@@ -131,6 +133,8 @@ class Firefox:
         for name, data in zip(markers["name"], markers["data"]):
             check(data["type"] in kinds, f"there is no schema of markers of type {data['type']}")
             self.markers[strings[name]] = self.markers.get(strings[name], 0) + 1
+            if data["type"] == "Loss":
+                self.lost[data["reason"]] = self.lost.get(data["reason"], 0) + data["count"]
         return int(sum(samples["weight"])) if samples["weightType"] == "samples" else 0
 
     def count(self):
@@ -154,7 +158,7 @@ def firefox(path):
         except firefox_profiler.Refused as fault:
             raise Unsound(f"the Firefox Profiler refuses it: {fault}") from fault
         check(found == counted, f"the Firefox Profiler finds {found} samples, its tables have {counted}")
-    return counted, profile.markers
+    return counted, profile.markers, profile.lost
 
 
 def speedscope(path):
@@ -201,20 +205,20 @@ READERS = {".speedscope.json": speedscope, ".json": firefox, ".jsonl": otlp, ".o
 
 
 def opened(path):
-    """Samples of a file, `None` without its reader, and its markers by name."""
+    """Samples of a file, `None` without its reader, its markers by name, and the losses that they have by reason."""
     reader = next(reader for end, reader in READERS.items() if path.name.endswith(end))
     result = reader(path)
-    return result if isinstance(result, tuple) else (result, {})
+    return result if isinstance(result, tuple) else (result, {}, {})
 
 
 def main():
     found = {}
     for path in map(Path, sys.argv[1:]):
         try:
-            samples, markers = opened(path)
+            samples, markers, lost = opened(path)
         except (Unsound, ValueError, KeyError, IndexError, xml.ParseError) as fault:
             sys.exit(f"{path}: {type(fault).__name__}: {fault}")
-        found[path.name] = {"samples": samples, "markers": markers}
+        found[path.name] = {"samples": samples, "markers": markers, "lost": lost}
     json.dump(found, sys.stdout)
 
 

@@ -4,11 +4,14 @@
 //! can.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde::Deserialize;
+use tests::daemon::{Daemon, PATIENCE};
 use tests::program;
 use tests::recording::lost;
 use tests::workspace;
@@ -19,7 +22,7 @@ const RATE: u32 = 997;
 /// Part by which samples may differ from CPU time; `tests/suite/record.rs` gives the reason.
 const ALLOWED: f64 = 0.05;
 /// Every format, by the names of its files.
-const NAMES: [&str; 8] =
+pub(crate) const NAMES: [&str; 8] =
     ["a.pb.gz", "a.folded", "a.svg", "a.speedscope.json", "a.json", "a.jsonl", "a.otlp", "a.html"];
 
 /// A Python command with the paths of the independent readers in its environment.
@@ -41,15 +44,17 @@ fn python() -> Command {
 /// The figures that a file's own tool finds in it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Opened {
+pub(crate) struct Opened {
     /// Number of samples; `None` if the tool is not installed.
-    samples: Option<u64>,
+    pub(crate) samples: Option<u64>,
     /// Markers by name.
     markers: BTreeMap<String, u64>,
+    /// Lost records that markers have, by reason.
+    lost: BTreeMap<String, u64>,
 }
 
 /// Opens each file of a directory with its own tool.
-fn opened(dir: &Path, names: &[&str]) -> BTreeMap<String, Opened> {
+pub(crate) fn opened(dir: &Path, names: &[&str]) -> BTreeMap<String, Opened> {
     let mut command = python();
     command.arg(workspace::file("reader/formats.py")).args(names.iter().map(|name| dir.join(name)));
     let output = command.output().expect("python starts");
@@ -118,6 +123,57 @@ fn every_format_that_is_recorded_is_opened_by_its_own_tool() {
     for (kind, least) in [("fork", 3), ("exec", 5), ("exit", 4)] {
         assert!(markers.get(kind).is_some_and(|count| *count >= least), "{kind}: {markers:?}");
     }
+}
+
+/// What is lost while the agent is stopped for so long that its ring overflows is in the Firefox Profiler's file, as
+/// markers whose sum is that of the summary, beside those of processes that began, became another program and ended.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn losses_are_markers_beside_those_of_processes() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let burn = dir.path().join("markers-burn");
+    program::compile(&burn, "0123456789abcdef");
+    // The shell waits for a line, and then for two programs.
+    let used = overflowing() / 2.0;
+    let script = format!("echo waits; read line; $0 cpu {used} & $0 cpu {used} & wait; echo worked");
+    let mut command = Command::new(workspace::pipeline());
+    command.args(["record", "-F", &OVERFLOW_RATE.to_string(), "-o"]).arg(dir.path().join("a.json"));
+    command.args(["--", "sh", "-c", &script]).arg(&burn).stdin(Stdio::piped());
+    let mut recording = Daemon::start("record", &mut command);
+    recording.out.wait_for("waits", PATIENCE).expect("the command runs");
+    recording.signal(Signal::STOP);
+    recording.stdin().expect("a pipe").write_all(b"go\n").expect("the shell reads");
+    recording.out.wait_for("worked", 5 * PATIENCE).expect("the programs do their work");
+    recording.signal(Signal::CONT);
+    let ended = recording.wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.log);
+
+    let found = &opened(dir.path(), &["a.json"])["a.json"];
+    let samples_lost = found.lost.iter().filter(|(reason, _)| reason.starts_with("sample_"));
+    let samples_lost: u64 = samples_lost.map(|(_, count)| count).sum();
+    assert!(found.lost.get("sample_ring_full").is_some_and(|count| *count > 0), "{found:?}");
+    assert_eq!(samples_lost, lost(&ended.log.join("\n")), "{found:?}");
+    for (kind, least) in [("fork", 2), ("exec", 3), ("exit", 3), ("loss", 1)] {
+        assert!(found.markers.get(kind).is_some_and(|count| *count >= least), "{kind}: {found:?}");
+    }
+    // Nothing is lost silently: samples and losses are no fewer than the CPU time of both programs.
+    let due = overflowing() * f64::from(OVERFLOW_RATE);
+    let accounted = (found.samples.expect("the file can be read") + samples_lost) as f64;
+    assert!(accounted >= due * (1.0 - ALLOWED), "{accounted} of {due}: {found:?}");
+}
+
+/// Rate at which a ring overflows soon, in samples a second.
+const OVERFLOW_RATE: u32 = 9_973;
+
+/// CPU time in seconds whose samples are half again as many as the sampler's ring holds: it has one MiB for each CPU, 4
+/// to 128, a power of two.
+fn overflowing() -> f64 {
+    /// No sample takes fewer bytes: its header, the ring's, an address and a mapping.
+    const LEAST_SAMPLE: usize = 128;
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let ring = cpus.next_power_of_two().clamp(4, 128) << 20;
+    1.5 * (ring / LEAST_SAMPLE) as f64 / f64::from(OVERFLOW_RATE)
 }
 
 /// A C compiler, `cargo build`, Python, a shell pipeline and a Go program with threads: the exit code is kept, samples

@@ -36,6 +36,7 @@ mod silent_reader;
 mod small_group;
 mod started;
 mod stuck;
+mod sums;
 mod systemd;
 mod top;
 mod tree;
