@@ -117,7 +117,7 @@ def in_every_format(binary, recording):
         file = recording.with_suffix(end)
         if file != recording:
             subprocess.run([binary, "convert", recording, file], check=True)
-        counted[end], _markers = opened(file)
+        counted[end], *_markers = opened(file)
     # Readers that are not installed have said so.
     numbers = {number for number in counted.values() if number is not None}
     if len(numbers) != 1:
