@@ -51,7 +51,7 @@ struct walk {
 	__u32 has_code;
 	__u64 code_offset; /* of the executable's first segment that holds code; see mapping.bpf.h */
 	__u64 first_sp;    /* of the leaf; 0: not known */
-	__u64 pc;          /* of the frame that a walk of the stack has come to, with its registers; see unwind.bpf.h */
+	__u64 pc;          /* of the frame that a walk of the stack has come to, with its registers; see step.bpf.h */
 	__u64 sp;
 	__u64 fp;
 	__u64 cfa;

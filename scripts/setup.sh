@@ -34,7 +34,11 @@ if [ "$what" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
     command -v runc >/dev/null || packages="$packages runc"
     command -v busybox >/dev/null || packages="$packages busybox"
-    # Tests of the page say so and end where there is none.
+    # Tests that compare stacks with gdb's say so and end where there is none.
+    if ! command -v gdb >/dev/null && apt-cache show gdb >/dev/null 2>&1; then
+        packages="$packages gdb"
+    fi
+    # So do tests of the page.
     if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null && apt-cache show chromium >/dev/null 2>&1; then
         packages="$packages chromium"
     fi

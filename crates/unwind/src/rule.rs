@@ -4,7 +4,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 /// The ways to find the canonical frame address: the stack pointer of the caller after the call returned.
 ///
-/// The numbers are the contract with `ebpf/unwind.bpf.h`.
+/// The numbers are the contract with `ebpf/step.bpf.h`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
 #[repr(u8)]
 pub enum Cfa {

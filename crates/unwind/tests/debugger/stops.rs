@@ -129,7 +129,15 @@ impl Stop {
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     rules: RuleTable,
-    files: HashMap<PathBuf, (Vec<u8>, UnwindFile, HashMap<u64, PageRows>)>,
+    files: HashMap<PathBuf, FileRows>,
+}
+
+/// A file and its pages that have been built.
+#[derive(Debug)]
+struct FileRows {
+    bytes: Vec<u8>,
+    file: UnwindFile,
+    pages: HashMap<u64, PageRows>,
 }
 
 impl Tables {
@@ -137,9 +145,9 @@ impl Tables {
         if !self.files.contains_key(path) {
             let bytes = fs::read(path).unwrap();
             let file = UnwindFile::open(bytes.as_slice()).unwrap();
-            self.files.insert(path.to_owned(), (bytes, file, HashMap::new()));
+            self.files.insert(path.to_owned(), FileRows { bytes, file, pages: HashMap::new() });
         }
-        let (bytes, file, pages) = self.files.get_mut(path).unwrap();
+        let FileRows { bytes, file, pages } = self.files.get_mut(path).unwrap();
         let number = offset / PageRows::SIZE;
         let page = pages
             .entry(number)
