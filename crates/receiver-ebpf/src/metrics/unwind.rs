@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::unwind::TableSize;
 
@@ -30,6 +30,7 @@ pub(crate) fn register() {
     describe_gauge!(ROWS, "Unwind rows.");
     describe_gauge!(RULES, "Rules that unwind rows refer to.");
     describe_gauge!(BUILD_SECONDS, "Time spent reading files and building pages of unwind rows.");
+    describe_histogram!(PAGE_SECONDS, Unit::Seconds, "Time that one page of unwind rows took to build.");
     FILES.into_iter().for_each(|outcome| counter!(FILES_TOTAL, "outcome" => outcome).increment(0));
     PAGES.into_iter().for_each(|outcome| counter!(PAGES_TOTAL, "outcome" => outcome).increment(0));
     STACKS.into_iter().for_each(|outcome| stacks(outcome, 0));
@@ -56,6 +57,7 @@ pub(crate) fn built(time: Duration) {
     page("built");
     // A gauge stands for a counter, as its name says: counters of the `metrics` crate have no fractions.
     gauge!(BUILD_SECONDS).increment(time.as_secs_f64());
+    histogram!(PAGE_SECONDS).record(time.as_secs_f64());
 }
 
 /// Reports the sizes of the tables.
@@ -77,3 +79,4 @@ const BYTES: &str = "otelcol_receiver_ebpf_unwind_memory_bytes";
 const ROWS: &str = "otelcol_receiver_ebpf_unwind_rows";
 const RULES: &str = "otelcol_receiver_ebpf_unwind_rules";
 const BUILD_SECONDS: &str = "otelcol_receiver_ebpf_unwind_build_seconds_total";
+const PAGE_SECONDS: &str = "otelcol_receiver_ebpf_unwind_page_build_seconds";
