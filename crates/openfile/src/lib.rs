@@ -1,9 +1,11 @@
 //! Opens the files that the agent writes, among files of others: it often runs as root, and somebody who can write to
 //! the directory of a file could make the agent write to another file by a symbolic link.
 //!
-//! No open waits: a pipe without a reader is an error (`ENXIO`), and no read or write of an opened file blocks.
+//! No open waits for another process: a pipe without a reader is an error (`ENXIO`), and no read or write of an opened
+//! file blocks. What a file system may hold up is done [within](within) a bound.
 
 mod destination;
+mod patience;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -16,6 +18,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 pub use destination::Destination;
+pub use patience::{ANSWERS_WITHIN, within};
 
 /// Attempts to create a file in the place of one that somebody creates again and again.
 const ATTEMPTS: usize = 3;

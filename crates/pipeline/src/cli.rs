@@ -24,7 +24,7 @@ Exit codes:
   1  a second signal came before the shutdown was complete";
 
 /// Finds out which executables use this machine's CPUs, and reports it as OpenTelemetry profiles.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "pipeline", version = concat!("version ", env!("CARGO_PKG_VERSION")))]
 #[command(disable_version_flag = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
 pub struct Cli {

@@ -75,7 +75,8 @@ fn act(cli: &Cli) -> anyhow::Result<u8> {
         };
     }
     let config = cli.load(&environment)?;
-    let run = supervise::run(config, || cli.load(&|name| env::var(name).ok()));
+    let cli = cli.clone();
+    let run = supervise::run(config, move || cli.load(&|name| env::var(name).ok()));
     runtime::run(run).context("cannot start the runtime")??;
     Ok(0)
 }

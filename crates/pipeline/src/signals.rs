@@ -45,6 +45,14 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// Waits for a request to stop; requests of other kinds wait on.
+    pub async fn stopped(&mut self) {
+        if self.stop.recv().await.is_none() {
+            // Never reached, since the task that sends lives as long as the process.
+            std::future::pending().await
+        }
+    }
+
     /// The next request; a request to stop comes before all others.
     pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {

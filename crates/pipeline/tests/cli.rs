@@ -220,3 +220,16 @@ fn several_faults_are_told_together_one_a_line() {
          exporters::file::path ...)\n"
     );
 }
+
+/// As configuration, and in the place of a value: nothing waits for a writer for ever.
+#[test]
+fn a_pipe_that_nobody_writes_to_is_refused_by_name() {
+    let dir = TempDir::new().unwrap();
+    let pipe = dir.path().join("pipe");
+    let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).unwrap();
+    let pipe = pipe.to_str().unwrap();
+    for error in [refusal(&["--config", pipe]), refusal_of(&format!("service: ${{file:{pipe}}}"))] {
+        assert!(error.contains(pipe) && error.contains("it does not answer within 10s"), "{error}");
+    }
+}

@@ -27,6 +27,9 @@ pub enum TelemetryError {
     /// The system has no thread for the log.
     #[error("cannot start the thread that writes the log")]
     Thread(#[source] std::io::Error),
+    /// The thread that opens the outputs of the log has panicked.
+    #[error("the outputs of the log cannot be opened")]
+    Task(#[source] tokio::task::JoinError),
     /// The process has a log subscriber or metrics recorder already.
     #[error("telemetry is already installed in this process")]
     Installed,

@@ -15,6 +15,7 @@ mod resource;
 use std::net::SocketAddr;
 
 use confighttp::{Endpoint, Server};
+use tokio::task;
 use tracing::info;
 use uuid::Uuid;
 
@@ -89,8 +90,11 @@ impl Handle {
     /// # Errors
     /// [`TelemetryError`] if the endpoint or an output of the log cannot be opened.
     pub async fn apply(&mut self, config: &Telemetry) -> Result<(), TelemetryError> {
-        let log =
-            Log::open(&config.logs, &resource::attributes(&config.resource, self.instance), &self.writer)?;
+        let attributes = resource::attributes(&config.resource, self.instance);
+        let (logs, writer) = (config.logs.clone(), self.writer.clone());
+        // The file system of an output may hold up whoever opens it.
+        let opening = task::spawn_blocking(move || Log::open(&logs, &attributes, &writer));
+        let log = opening.await.map_err(TelemetryError::Task)??;
         let endpoint = config.endpoint().map(listen_on);
         let moves = endpoint.as_ref() != self.endpoint.as_ref().map(|open| &open.endpoint);
         if moves {

@@ -9,9 +9,11 @@ use std::time::Duration;
 use componentstatus::{Kind, Stage};
 use layers::{Sink, SinkBounds};
 use procfs::MemoryGroup;
+use tokio::task;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
+use super::bounded::{EXPORTER_WITHIN, within};
 use super::error::{AgentError, chain};
 use crate::components::{BoxedStage, ExporterConfig, ExporterSettings, Host};
 use crate::config::{ComponentId, Graph, Pipeline};
@@ -74,7 +76,7 @@ impl Exporters {
     /// Starts the exporters of `graph` that do not run yet with the same configuration.
     ///
     /// An exporter that needs what a leaving one holds is only checked, and started once that one has finished.
-    pub(super) fn stage(&mut self, graph: &Graph) -> Result<Staged, AgentError> {
+    pub(super) async fn stage(&mut self, graph: &Graph) -> Result<Staged, AgentError> {
         self.leaving.retain(|exporter| !exporter.sink.is_gone());
         let wanted = graph.exporters();
         let runs = |id: &ComponentId, config: &Arc<dyn ExporterConfig>| {
@@ -97,11 +99,15 @@ impl Exporters {
             |id: &ComponentId, source| AgentError::Start { class: "exporters", id: id.clone(), source };
         for (id, config, _) in &later {
             let (settings, _) = self.settings(id, graph);
-            config.check(&settings).map_err(|source| failed(id, source))?;
+            let config = Arc::clone(config);
+            let checked = within(EXPORTER_WITHIN, move || config.check(&settings)).await;
+            checked.map_err(|source| failed(id, source))?;
         }
         for (id, config, _) in now {
             let (settings, shown) = self.settings(id, graph);
-            let service = config.start(&settings).map_err(|source| failed(id, source))?;
+            let starting = Arc::clone(config);
+            let service = within(EXPORTER_WITHIN, move || starting.start(&settings)).await;
+            let service = service.map_err(|source| failed(id, source))?;
             staged.new.insert(id.clone(), run(config, shown, ready(service)));
         }
         for (id, config, before) in later {
@@ -207,7 +213,10 @@ async fn start_after(
         gone.await;
     }
     loop {
-        match config.start(&settings) {
+        let (config, starting) = (Arc::clone(&config), settings.clone());
+        // Without a bound, since nobody waits but batches in a bounded queue.
+        let started = task::spawn_blocking(move || config.start(&starting)).await;
+        match started.unwrap_or_else(|panic| Err(panic.into())) {
             Ok(service) => return service,
             Err(error) => {
                 let error = chain(&*error);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
+use super::bounded::{EXTENSION_WITHIN, within};
 use super::error::AgentError;
 use crate::components::{Extension, ExtensionConfig, ExtensionSettings, Host};
 use crate::config::Used;
@@ -58,7 +59,9 @@ impl Extensions {
             }
             let settings = ExtensionSettings { id: id.clone(), host: Arc::clone(&self.host) };
             let failed = |source| AgentError::Start { class: "extensions", id: id.clone(), source };
-            let extension = config.start(&settings).map_err(failed)?;
+            let config = Arc::clone(config);
+            let extension =
+                within(EXTENSION_WITHIN, move || config.start(&settings)).await.map_err(failed)?;
             self.host.add(id.clone(), Arc::clone(&extension));
             self.running.push((used.clone(), extension));
         }

@@ -1,6 +1,7 @@
 //! The agent while it runs: started from the exporters to the receivers, changed while it runs, stopped in the reverse
 //! order.
 
+mod bounded;
 mod change;
 pub(crate) mod error;
 mod exporters;
@@ -63,7 +64,7 @@ impl Agent {
         let config = agent.config.clone();
         let started = async {
             agent.extensions.change(&config.graph.extensions).await?;
-            let staged = agent.exporters.stage(&config.graph)?;
+            let staged = agent.exporters.stage(&config.graph).await?;
             let next = agent.assemble(&config, &staged)?;
             agent.replace(&config, staged, next).await
         };
@@ -131,7 +132,7 @@ impl Agent {
 
     async fn change(&mut self, new: &Config) -> Result<(), ReloadError> {
         let change = Change::between(&self.config, new);
-        let staged = self.exporters.stage(&new.graph).map_err(ReloadError::Refused)?;
+        let staged = self.exporters.stage(&new.graph).await.map_err(ReloadError::Refused)?;
         let (started, stopped) = staged.ids();
         let Some(reason) = change.restart else {
             self.swap(new, staged);
@@ -153,7 +154,7 @@ impl Agent {
         if let Err(error) = self.replace(new, staged, next).await {
             let old = self.config.clone();
             let restored = async {
-                let staged = self.exporters.stage(&old.graph)?;
+                let staged = self.exporters.stage(&old.graph).await?;
                 let next = self.assemble(&old, &staged)?;
                 self.replace(&old, staged, next).await
             };

@@ -4,8 +4,10 @@ use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 
+use telemetry::config::Telemetry;
 use telemetry::{Handle, TelemetryError};
 use thiserror::Error;
+use tokio::task;
 use tracing::{error, info, warn};
 
 use super::error::chain;
@@ -31,20 +33,37 @@ pub enum RunError {
     Reload(#[source] ReloadError),
 }
 
+/// Reads the configuration anew, on a thread that may wait for files.
+type Load = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
 /// Runs `config` until a signal asks to stop; when a signal asks to reload, runs the configuration that `load` returns.
 ///
 /// # Errors
 /// [`RunError`] if the agent cannot start, or fails; then everything that can be delivered has been.
-pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E>) -> Result<(), RunError> {
+pub async fn run<E: Display>(
+    config: Config,
+    load: impl Fn() -> Result<Config, E> + Send + Sync + 'static,
+) -> Result<(), RunError> {
     // Held for as long as the agent runs.
     let mut telemetry = telemetry::install(&config.telemetry)?;
     layers::metrics::describe();
     warn_of(&config);
     let mut signals = signals::listen(telemetry.flusher()).map_err(RunError::Signals)?;
-    let mut agent = Agent::start(config).await?;
+    let starting = tokio::select! {
+        biased;
+        // Nothing has been sampled yet that would have to be delivered.
+        () = signals.stopped() => None,
+        agent = Agent::start(config) => Some(agent),
+    };
+    let Some(agent) = starting else {
+        info!("Shutdown complete, before anything was sampled.");
+        return Ok(());
+    };
+    let mut agent = agent?;
     measure_programs(&agent);
     systemd::notify(&[Notice::Ready, Notice::Status("sampling")]);
     let watchdog = systemd::watchdog(Arc::clone(&agent.host().board));
+    let load: Load = Arc::new(move || load().map_err(|error| error.to_string()));
     let result = serve(&mut agent, &mut signals, &mut telemetry, &load).await;
     systemd::notify(&[Notice::Stopping, Notice::Status("delivering what is left")]);
     if let Err(error) = &result {
@@ -60,11 +79,11 @@ pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E
 }
 
 /// Carries out the requests of signals, until one asks to stop.
-async fn serve<E: Display>(
+async fn serve(
     agent: &mut Agent,
     signals: &mut Signals,
     telemetry: &mut Handle,
-    load: &impl Fn() -> Result<Config, E>,
+    load: &Load,
 ) -> Result<(), RunError> {
     loop {
         let request = tokio::select! {
@@ -79,7 +98,15 @@ async fn serve<E: Display>(
             }
             SignalRequest::Reload => {
                 systemd::notify(&[Notice::Reloading]);
-                let result = reload(agent, telemetry, load).await;
+                let result = tokio::select! {
+                    biased;
+                    () = signals.stopped() => return Ok(()),
+                    prepared = prepare(agent.config().telemetry.clone(), telemetry, load) => prepared,
+                };
+                let result = match result {
+                    Ok(prepared) => reload(agent, telemetry, prepared).await,
+                    Err(refusal) => Err(refusal),
+                };
                 let status =
                     if result.is_ok() { "sampling" } else { "sampling; the last reload was refused" };
                 systemd::notify(&[Notice::Ready, Notice::Status(status)]);
@@ -120,20 +147,34 @@ impl Refusal {
     }
 }
 
-async fn reload<E: Display>(
-    agent: &mut Agent,
-    telemetry: &mut Handle,
-    load: &impl Fn() -> Result<Config, E>,
-) -> Result<(), Refusal> {
-    let new = load().map_err(|error| Refusal::Load(error.to_string()))?;
+/// A new configuration whose telemetry is in force already.
+struct Prepared {
+    new: Config,
+    /// The telemetry before, if it was another.
+    before: Option<Telemetry>,
+}
+
+/// Reads the new configuration and applies its telemetry. Both may wait for files; nothing is lost if that is given
+/// up.
+async fn prepare(before: Telemetry, telemetry: &mut Handle, load: &Load) -> Result<Prepared, Refusal> {
+    let load = Arc::clone(load);
+    let loaded = task::spawn_blocking(move || load()).await;
+    let new = loaded.unwrap_or_else(|panic| Err(panic.to_string())).map_err(Refusal::Load)?;
     warn_of(&new);
-    let before = agent.config().telemetry.clone();
-    let changed = new.telemetry != before;
     // Applied even if nothing has changed: log files that have been moved away are opened anew.
     telemetry.apply(&new.telemetry).await.map_err(Refusal::Telemetry)?;
+    let before = Some(before).filter(|before| new.telemetry != *before);
+    Ok(Prepared { new, before })
+}
+
+async fn reload(
+    agent: &mut Agent,
+    telemetry: &mut Handle,
+    Prepared { new, before }: Prepared,
+) -> Result<(), Refusal> {
     let result = agent.reload(new).await.map_err(Refusal::Reload);
     if result.is_err()
-        && changed
+        && let Some(before) = before
         && let Err(error) = telemetry.apply(&before).await
     {
         warn!(%error, "Telemetry goes on as the refused configuration says.");

@@ -3,7 +3,10 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use openfile::{ANSWERS_WITHIN, within};
 
 use crate::config::Logs;
 use crate::error::TelemetryError;
@@ -85,14 +88,9 @@ impl Output {
         let sink = match path {
             "stderr" => Sink::Stderr,
             "stdout" => Sink::Stdout,
-            // The log names programs that run on the machine, which is for the eyes of its owner.
             path => {
-                let mut options = OpenOptions::new();
-                options.create(true).append(true).mode(0o600);
-                let file = openfile::open(&mut options, path.as_ref())?;
-                // The thread that writes may wait for a reader.
-                rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::APPEND)?;
-                Sink::File(file)
+                let path = PathBuf::from(path);
+                Sink::File(within(ANSWERS_WITHIN, move || open_file(&path))?)
             }
         };
         Ok(Self { path: path.to_owned(), sink, broken: AtomicBool::new(false) })
@@ -106,4 +104,15 @@ impl Output {
             Sink::File(file) => (&*file).write_all(line.as_bytes()),
         }
     }
+}
+
+/// Opens a file that lines are appended to. The log names programs that run on the machine, which is for the eyes of
+/// its owner.
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600);
+    let file = openfile::open(&mut options, path)?;
+    // The thread that writes may wait for a reader.
+    rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::APPEND)?;
+    Ok(file)
 }
