@@ -1,5 +1,7 @@
 //! Files that have the symbols which others were stripped of, as distributions install them: below `/usr/lib/debug` and
-//! beside the file. Only those of root are read, since they are found by a name that the stripped file chooses.
+//! beside the file. They are found by a name that the stripped file chooses, and strangers make such files: below
+//! `/usr/lib/debug` those of root are read, elsewhere those of the stripped file's owner, who could have left the
+//! symbols where they were.
 //!
 //! They are opened at first sight of the stripped file, as that is: a process that has ended shows no files. If it had
 //! ended by then, the directory of its program is looked for by the path at which the kernel has met the program, and
@@ -20,6 +22,8 @@ use crate::symbols::DebugFile;
 
 /// Directory in which distributions install debug files.
 pub(crate) const ROOT: &str = "/usr/lib/debug";
+/// The user whose files below [`ROOT`] are believed.
+pub(crate) const ROOT_USER: u32 = 0;
 /// The longest that finding and reading one debug file may take.
 pub(crate) const READ_WITHIN: Duration = Duration::from_secs(10);
 
@@ -40,25 +44,25 @@ pub(crate) fn is_wanted(stripped: &Outline, lines: bool) -> bool {
     !stripped.has_symtab() || lines && !stripped.has_debug_info()
 }
 
-/// The file with the symbols that a file was stripped of; `None` if none is installed.
+/// The file with the symbols that a file of that owner was stripped of; `None` if none is installed.
 pub(crate) fn find(
     source: &ProcSource,
     reader: &mut foreignfile::Files,
     sight: Sight<'_>,
-    stripped: &Outline,
+    (stripped, owner): (&Outline, u32),
     limits: Limits,
 ) -> Option<DebugFile> {
-    read(open(source, reader, sight, stripped), stripped, limits)
+    read(open(source, reader, sight, (stripped, owner)), stripped, limits)
 }
 
-/// Opens the files that may have the symbols which a file was stripped of. If the stripped file has a build ID, this is
-/// one file at most, with the same build ID; else the checksum in the debug link decides when the files are read, which
-/// takes longer.
+/// Opens the files that may have the symbols which a file of that owner was stripped of. If the stripped file has a
+/// build ID, this is one file at most, with the same build ID; else the checksum in the debug link decides when the
+/// files are read, which takes longer.
 pub(crate) fn open(
     source: &ProcSource,
     reader: &mut foreignfile::Files,
     sight: Sight<'_>,
-    stripped: &Outline,
+    (stripped, owner): (&Outline, u32),
 ) -> Vec<OpenFile> {
     let (process, mut found) = (source.process(sight.process), Vec::new());
     let mut is_beside = None;
@@ -72,7 +76,8 @@ pub(crate) fn open(
             || *is_beside.get_or_insert_with(|| {
                 !source.shows_files(sight.process) && source.is_at_its_path(reader, sight.file)
             });
-        let Some(file) = may_be_there.then(|| open_at(reader, place)).flatten() else { continue };
+        let owner = if path.starts_with(ROOT) { ROOT_USER } else { owner };
+        let Some(file) = may_be_there.then(|| open_at(reader, place, owner)).flatten() else { continue };
         match stripped.build_id() {
             None => found.push(file),
             Some(id) if has_symbols_of(&file, id) => return vec![file],
@@ -82,9 +87,9 @@ pub(crate) fn open(
     found
 }
 
-/// Opens a file of root, if its file system asks nobody when the file is read.
-fn open_at(reader: &mut foreignfile::Files, place: FilePlace<'_>) -> Option<OpenFile> {
-    let opened = reader.open_data(place, READ_WITHIN, |found| found.uid == 0).ok()?;
+/// Opens a file of that owner, if its file system asks nobody when the file is read.
+fn open_at(reader: &mut foreignfile::Files, place: FilePlace<'_>, owner: u32) -> Option<OpenFile> {
+    let opened = reader.open_data(place, READ_WITHIN, |found| found.uid == owner).ok()?;
     let file = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
     if file.is_none() {
         metrics::debug_file("refused");

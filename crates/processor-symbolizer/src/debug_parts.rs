@@ -17,14 +17,12 @@ use procfs::ProcSource;
 use rustix::io::Errno;
 use symbolize::{DebugPart, DebugParts};
 
-use crate::debug_files::{ROOT, below_build_ids};
+use crate::debug_files::{ROOT, ROOT_USER, below_build_ids};
 use crate::line_job::LineJob;
 use crate::metrics;
 
 /// The longest that finding and opening a part at one place may take.
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
-/// The user whose files below [`ROOT`] are believed.
-const ROOT_USER: u32 = 0;
 
 /// The parts of the debug information of one file.
 #[derive(Debug)]

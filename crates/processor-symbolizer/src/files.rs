@@ -14,7 +14,7 @@ use symbolize::{Demangle, Limits, Outline, SymbolFile};
 use crate::fair::{Holding, Leaving, User};
 use crate::line_job::LineSource;
 use crate::request::{NamesByAddress, Unnamed};
-use crate::sight::{Sight, open};
+use crate::sight::{Sight, open, owner_of};
 use crate::sighted::{SightedFile, SightedFiles};
 use crate::symbols::Symbols;
 use crate::{debug_files, metrics};
@@ -72,6 +72,8 @@ struct FirstReading {
     symbols: Symbols,
     /// The outcome, as label of a metric.
     outcome: &'static str,
+    /// The user who owns the file, if that can be found out.
+    owner: Option<u32>,
     /// Files that may have the symbols which the file was stripped of; `None` if they have not been looked for.
     debug: Option<Vec<OpenFile>>,
 }
@@ -199,8 +201,8 @@ impl Files {
         sight: Sight<'_>,
         offsets: &[u64],
     ) -> Result<(Held, NamesByAddress, &'static str), Unnamed> {
-        let FirstReading { file, mut symbols, outcome, debug } = self.read(sight)?;
-        let completed = self.complete(sight, &mut symbols, debug);
+        let FirstReading { file, mut symbols, outcome, owner, debug } = self.read(sight)?;
+        let completed = self.complete((sight, owner), &mut symbols, debug);
         let demangle = self.settings.demangle;
         let names = match &file {
             Some(file) => {
@@ -222,9 +224,11 @@ impl Files {
         let limits = Limits { memory: self.settings.max_bytes };
         if let Some(SightedFile { file, debug, .. }) = self.sighted.take(sight.file.identity) {
             let (symbols, outcome) = Symbols::read(&file, limits, sight.file)?;
-            return Ok(FirstReading { file: Some(Arc::new(file)), symbols, outcome, debug });
+            let owner = owner_of(&file);
+            return Ok(FirstReading { file: Some(Arc::new(file)), symbols, outcome, owner, debug });
         }
         let opened = open(&self.source, &mut self.reader, sight)?;
+        let owner = Some(opened.found().uid);
         let shared = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
         let (symbols, outcome) = match &shared {
             Some(file) => Symbols::read(file, limits, sight.file)?,
@@ -235,7 +239,7 @@ impl Files {
                 read
             }
         };
-        Ok(FirstReading { file: shared.map(Arc::new), symbols, outcome, debug: None })
+        Ok(FirstReading { file: shared.map(Arc::new), symbols, outcome, owner, debug: None })
     }
 
     /// The names of bytes of a file that is opened for each reading.
@@ -252,14 +256,21 @@ impl Files {
 
     /// Adds the symbols of a debug file to those of a stripped file; true if there is one. `debug` are files that may
     /// be it, if they have been looked for.
-    fn complete(&mut self, sight: Sight<'_>, symbols: &mut Symbols, debug: Option<Vec<OpenFile>>) -> bool {
+    fn complete(
+        &mut self,
+        (sight, owner): (Sight<'_>, Option<u32>),
+        symbols: &mut Symbols,
+        debug: Option<Vec<OpenFile>>,
+    ) -> bool {
         let limits = Limits { memory: self.settings.max_bytes };
         let stripped = symbols.tables.as_ref().map(SymbolFile::outline);
         let is_wanted = |stripped: &&Outline| debug_files::is_wanted(stripped, self.settings.lines);
         let Some(stripped) = stripped.filter(is_wanted) else { return false };
         let debug = match debug {
             Some(files) => debug_files::read(files, stripped, limits),
-            None => debug_files::find(&self.source, &mut self.reader, sight, stripped, limits),
+            None => owner.and_then(|owner| {
+                debug_files::find(&self.source, &mut self.reader, sight, (stripped, owner), limits)
+            }),
         };
         let found = debug.is_some();
         if let Some(debug) = debug {

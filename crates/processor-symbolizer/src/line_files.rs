@@ -1,11 +1,10 @@
 //! Files whose line tables are held, and lookups of lines in them.
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytesource::{ByteSource, OpenFile};
+use bytesource::ByteSource;
 use foldhash::{HashMap, HashSet};
 use foreignfile::{Quarantine, Retries};
 use pdata::{FileIdentity, Function, Line, Lines};
@@ -18,7 +17,7 @@ use crate::files::{is_as_met, unchanged};
 use crate::line_job::{LineJob, LineSettings, LineSource, NamedAddress, TURN};
 use crate::metrics;
 use crate::request::NamesByAddress;
-use crate::sight::{Sight, open};
+use crate::sight::{Sight, open, owner_of};
 
 /// Number of addresses that are looked up between two looks at the clock.
 const AT_ONCE: usize = 16;
@@ -114,11 +113,6 @@ impl LineFiles {
             }
         }
     }
-}
-
-/// The user who owns an open file.
-fn owner_of(file: &OpenFile) -> Option<u32> {
-    Some(file.file().metadata().ok()?.uid())
 }
 
 impl LineCache {

@@ -149,14 +149,15 @@ fn has_all_names(source: &ProcSource, files: &mut Files, process: u32, path: &Pa
     let directory = source.process(process);
     let limits = Limits { memory: MEMORY };
     let place = FilePlace::Seen { process: &directory, path };
-    let own =
-        SymbolFile::open(&files.open(place, READ_WITHIN, |_found| true).ok()?.into_bytes(), limits).ok()?;
+    let opened = files.open(place, READ_WITHIN, |_found| true).ok()?;
+    let owner = opened.found().uid;
+    let own = SymbolFile::open(&opened.into_bytes(), limits).ok()?;
     if own.has_inner_names() {
         return Some(true);
     }
     let file = MappedFile::at(path);
     let sight = Sight { file: &file, process, range: (Pc(0), Pc(0)), user: None };
-    let debug = debug_files::find(source, files, sight, own.outline(), limits);
+    let debug = debug_files::find(source, files, sight, (own.outline(), owner), limits);
     Some(debug.is_some_and(|debug| debug.tables.has_inner_names()))
 }
 

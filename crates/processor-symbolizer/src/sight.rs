@@ -1,7 +1,9 @@
 //! The sight of a file: the process and the mapping in which it was met, and by which it is opened.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
+use bytesource::OpenFile;
 use foreignfile::{Opened, Refusal};
 use pdata::{MappedFile, Pc, ProcessKey};
 use procfs::ProcSource;
@@ -36,4 +38,9 @@ pub(crate) fn open<'a>(
             Unnamed::Unreadable
         }
     })
+}
+
+/// The user who owns an open file.
+pub(crate) fn owner_of(file: &OpenFile) -> Option<u32> {
+    Some(file.file().metadata().ok()?.uid())
 }

@@ -8,7 +8,7 @@ use symbolize::Outline;
 
 use crate::debug_files;
 use crate::fair::User;
-use crate::sight::{Sight, open};
+use crate::sight::{Sight, open, owner_of};
 
 /// The most files that are open while their tables are still to be read, their debug files included; half of them at
 /// most for one user.
@@ -55,7 +55,9 @@ impl SightedFiles {
         let file = opened.and_then(|opened| OpenFile::new(opened.shared()?.try_clone().ok()?).ok());
         let Some(file) = file else { return };
         let stripped = Outline::read(&file).ok().filter(|found| debug_files::is_wanted(found, self.lines));
-        let debug = stripped.map(|stripped| debug_files::open(source, reader, sight, &stripped));
+        let debug = stripped
+            .zip(owner_of(&file))
+            .map(|(stripped, owner)| debug_files::open(source, reader, sight, (&stripped, owner)));
         // Files for which there is no room are looked for again, when the tables are read.
         let debug = debug.filter(|debug| debug.len() < room);
         self.files.insert(identity, SightedFile { user: sight.user, file, debug });

@@ -132,8 +132,29 @@ fn a_debug_file_beside_a_program_is_found_after_the_process() {
     }
 }
 
-/// A file beside a program is not its debug file because of its name: it belongs to root, and has the build ID or the
-/// checksum.
+/// A file of root beside a program of a user is not opened, whatever it has: the user has chosen its name. The user's
+/// own is.
+#[test]
+#[ignore = "needs root: gives files away"]
+fn a_file_that_is_not_of_the_programs_owner_is_not_opened() {
+    let chown = |path: &Path, user| std::os::unix::fs::chown(path, Some(user), None).unwrap();
+    for (user, found) in [(12_345, Err(Unnamed::Stripped)), (0, Ok("inner".to_owned()))] {
+        for process in [true, false] {
+            let mut stripped = Stripped::new("sha1", "");
+            let sleeper = process.then(self::process);
+            let key = sleeper.as_ref().map_or(ENDED, |sleeper| key_of(sleeper.id()));
+            chown(&stripped.program, user);
+            stripped.file = announced(&stripped.program);
+            assert_eq!(stripped.name(&mut files(8), key), found, "{user} {process}");
+            chown(&stripped.debug, user);
+            assert_eq!(stripped.name(&mut files(8), key), Ok("inner".to_owned()), "{user} {process}");
+            sleeper.into_iter().for_each(end);
+        }
+    }
+}
+
+/// A file beside a program is not its debug file because of its name: it belongs to the program's owner, and has the
+/// build ID or the checksum.
 #[test]
 #[ignore = "needs root: gives files away"]
 fn another_file_in_the_place_of_a_debug_file_names_nothing() {
@@ -156,7 +177,7 @@ fn the_directory_of_a_path_that_has_another_file_is_not_looked_into() {
     let mut reader = foreignfile::Files::new(quarantine);
     let bytes = fs::read(&stripped.program).unwrap();
     let outline = Outline::read(bytes.as_slice()).unwrap();
-    let mut find = || debug_files::open(&source, &mut reader, stripped.sight(ENDED), &outline).len();
+    let mut find = || debug_files::open(&source, &mut reader, stripped.sight(ENDED), (&outline, 0)).len();
     assert_eq!(find(), 1);
     let other = stripped.dir.path().join("other");
     fs::copy(&stripped.program, &other).unwrap();
