@@ -42,7 +42,7 @@ impl Directory {
         create(config)?;
         let path = config.directory.clone();
         let path = fs::canonicalize(&path).map_err(|source| OpenError::Unwritable { path, source })?;
-        guarded(&path).map_err(|source| OpenError::Unwritable { path: path.clone(), source })?;
+        openfile::guard(&path).map_err(|source| OpenError::Unwritable { path: path.clone(), source })?;
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let open = open.get_or_insert_default();
         open.retain(|_, directory| directory.strong_count() > 0);
@@ -101,6 +101,7 @@ impl Drop for Taken {
     }
 }
 
+/// Makes the directory, unless it is there, where nobody else decides what is in its place.
 fn create(config: &Config) -> Result<(), OpenError> {
     let path = &config.directory;
     if path.is_dir() {
@@ -109,19 +110,13 @@ fn create(config: &Config) -> Result<(), OpenError> {
     if !config.create_directory {
         return Err(OpenError::Missing { path: path.clone() });
     }
+    let above = path.ancestors().skip(1).find(|above| above.is_dir());
+    // A relative path is in the directory in which the agent runs.
+    let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    openfile::guard_above(above).map_err(|source| OpenError::Create { path: path.clone(), source })?;
     let mode = config.mode().unwrap_or(0o750);
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|source| OpenError::Create { path: path.clone(), source })
-}
-
-/// Refuses a directory that others can write to: they could put any content into it, and links to any file.
-pub(crate) fn guarded(directory: &Path) -> io::Result<()> {
-    if openfile::others_can_write(&fs::metadata(directory)?) {
-        let fault =
-            "others can write to it, expected a directory of this user or root with mode 0755 or less";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, fault));
-    }
-    Ok(())
 }
 
 fn lock(directory: &Path, timeout: Duration) -> Result<File, OpenError> {

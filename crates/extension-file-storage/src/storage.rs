@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::directory::{Directory, guarded};
+use crate::directory::Directory;
 use crate::error::OpenError;
 use crate::inbox::Inbox;
 use crate::stored::Stored;
@@ -40,7 +40,7 @@ impl FileStorage {
         let directory = &config.directory;
         match openfile::can_create_in(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && config.create_directory => Ok(()),
-            result => result.and_then(|()| guarded(directory)),
+            result => result.and_then(|()| openfile::guard(directory)),
         }
     }
 

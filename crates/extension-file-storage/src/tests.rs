@@ -368,6 +368,27 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
     assert!(steps > 20, "{steps}");
 }
 
+/// Whoever owns a directory above could put another in the place of the storage's after it has been looked at.
+#[test]
+fn a_directory_whose_place_others_decide_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let above = dir.path().join("above");
+    let directory = above.join("storage");
+    fs::create_dir_all(&directory).unwrap();
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = FileStorage::open(config(&directory)).unwrap_err();
+    assert!(matches!(error, OpenError::Unwritable { .. }), "{error}");
+    FileStorage::check(&config(&directory)).unwrap_err();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    let error =
+        FileStorage::open(Config { create_directory: true, ..config(&above.join("new")) }).unwrap_err();
+    assert!(matches!(error, OpenError::Create { .. }), "{error}");
+    assert!(!above.join("new").exists());
+    // What is in a directory as /tmp is its owner's.
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o1777)).unwrap();
+    FileStorage::open(config(&directory)).unwrap();
+}
+
 /// `lock` may be a link to a file of root's, and the file of a queue may hold requests that another user has made up.
 #[test]
 fn a_directory_that_others_can_write_to_is_refused() {

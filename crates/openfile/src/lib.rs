@@ -20,6 +20,9 @@ use rustix::process::geteuid;
 pub use destination::Destination;
 pub use patience::{ANSWERS_WITHIN, within};
 
+/// The bit of a directory's mode by which only owners remove and rename what is in it.
+const STICKY: u32 = 0o1000;
+
 /// Attempts to create a file in the place of one that somebody creates again and again.
 const ATTEMPTS: usize = 3;
 
@@ -87,8 +90,70 @@ fn can_create_at(above: impl AsFd, directory: &Path) -> io::Result<()> {
 /// True if others than root and the user that the agent runs as can change a directory or file of this metadata.
 #[must_use]
 pub fn others_can_write(metadata: &Metadata) -> bool {
-    let own = geteuid().as_raw();
-    metadata.mode() & 0o022 != 0 || ![0, own].contains(&metadata.uid())
+    metadata.mode() & 0o022 != 0 || !is_own(metadata.uid())
+}
+
+/// True for root and the user that the agent runs as.
+fn is_own(user: u32) -> bool {
+    [0, geteuid().as_raw()].contains(&user)
+}
+
+/// Who else can decide what is written in a file's place, as a sentence; `None` if nobody can, or the file's directory
+/// cannot be looked at.
+#[must_use]
+pub fn doubt(path: &Path) -> Option<String> {
+    let directory = parent(path);
+    let found = |path: &Path| fs::metadata(path).is_ok_and(|metadata| others_can_write(&metadata));
+    if found(directory) {
+        return Some(format!(
+            "others can write to the directory {}, and put a file of theirs in the place of {}: name a directory of \
+             this user or root with mode 0755 or less",
+            directory.display(),
+            path.display()
+        ));
+    }
+    // A device such as /dev/null is everybody's.
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    (is_file && found(path)).then(|| {
+        format!("others can write to {}, or own it: remove it, or take their right to write", path.display())
+    })
+}
+
+/// Checks that nobody else than root and the user that the agent runs as decides what is in a directory, and which
+/// directory its path leads to: whoever owns one above could put another, or a link, in its place.
+///
+/// # Errors
+/// `PermissionDenied` names a directory that others can change; otherwise the operating system's error.
+pub fn guard(directory: &Path) -> io::Result<()> {
+    let directory = fs::canonicalize(directory)?;
+    if others_can_write(&fs::metadata(&directory)?) {
+        let fault =
+            "others can write to it, expected a directory of this user or root with mode 0755 or less";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, fault));
+    }
+    directory.parent().map_or(Ok(()), guard_above)
+}
+
+/// Checks the same as [`guard`] of the directory in which a directory is to be made.
+///
+/// # Errors
+/// Those of [`guard`].
+pub fn guard_above(directory: &Path) -> io::Result<()> {
+    for directory in fs::canonicalize(directory)?.ancestors() {
+        let metadata = fs::metadata(directory)?;
+        // In a directory as /tmp, what is there belongs to whoever has made it, whose directories are looked at
+        // themselves.
+        let is_sticky = metadata.mode() & STICKY != 0 && is_own(metadata.uid());
+        if others_can_write(&metadata) && !is_sticky {
+            let fault = format!(
+                "others can write to {}, which it is in, and put another in its place: expected directories of this \
+                 user or root with mode 0755 or less",
+                directory.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, fault));
+        }
+    }
+    Ok(())
 }
 
 /// The directory that a path is in.
@@ -120,6 +185,45 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(append(&link).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         append(&target).unwrap();
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_directory_is_guarded_as_far_as_its_path_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let (above, directory) = (dir.path().join("above"), dir.path().join("above/directory"));
+        fs::create_dir_all(&directory).unwrap();
+        for (mode, is_guarded) in [(0o755, true), (0o777, false), (0o775, false), (0o1777, true)] {
+            chmod(&above, mode);
+            let (found, found_above) = (guard(&directory), guard_above(&above));
+            assert_eq!((found.is_ok(), found_above.is_ok()), (is_guarded, is_guarded), "{mode:o} {found:?}");
+        }
+        // Not even a sticky directory is one's own, and a link leads to the directory that counts.
+        chmod(&directory, 0o1777);
+        assert_eq!(guard(&directory).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        chmod(&directory, 0o700);
+        chmod(&above, 0o777);
+        let link = dir.path().join("link");
+        symlink(&directory, &link).unwrap();
+        let error = guard(&link).unwrap_err().to_string();
+        assert!(error.contains(&*above.canonicalize().unwrap().to_string_lossy()), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_doubted_if_others_decide_what_is_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        assert_eq!((doubt(&path), doubt(Path::new("/dev/null"))), (None, None));
+        fs::write(&path, "").unwrap();
+        chmod(&path, 0o666);
+        assert!(doubt(&path).unwrap().starts_with("others can write to"), "the file itself");
+        chmod(&path, 0o600);
+        assert_eq!(doubt(&path), None);
+        chmod(dir.path(), 0o1777);
+        assert!(doubt(&path).unwrap().starts_with("others can write to the directory"));
     }
 
     #[test]
