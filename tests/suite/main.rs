@@ -23,6 +23,7 @@ mod lines;
 mod memory_limiter;
 mod named;
 mod out_of_the_box;
+mod overlay;
 mod page;
 mod pid_namespace;
 mod process_context;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,16 @@ impl Asker {
     pub(crate) fn ask(
         &mut self,
         request: &Request<'_>,
+        origin: &Origin,
+        until: Instant,
+    ) -> Result<Answer<'_>, Refusal> {
+        self.ask_with((request, None), origin, until)
+    }
+
+    /// Asks as [`ask`](Self::ask) does, and sends a file with the request.
+    pub(crate) fn ask_with(
+        &mut self,
+        request: (&Request<'_>, Option<BorrowedFd<'_>>),
         origin: &Origin,
         until: Instant,
     ) -> Result<Answer<'_>, Refusal> {

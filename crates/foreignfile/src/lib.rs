@@ -30,6 +30,7 @@ mod quarantine;
 mod refusal;
 mod retries;
 mod serve;
+mod socket;
 
 pub use files::{Files, ProcessMemory};
 pub use kept::Kept;
@@ -41,3 +42,4 @@ pub use process::serve_if_asked;
 pub use quarantine::{Quarantine, Source};
 pub use refusal::Refusal;
 pub use retries::Retries;
+pub use serve::IdentifyBy;

@@ -18,6 +18,10 @@ const CLOSE: u8 = 4;
 const LOOK: u8 = 5;
 const LET_GO: u8 = 6;
 const READ_PROC: u8 = 7;
+const IDENTIFY: u8 = 8;
+
+/// The byte of an identity that the kernel does not know; else that of a `bool`.
+const UNKNOWN: u8 = 2;
 
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
@@ -37,6 +41,8 @@ pub(crate) enum Request<'a> {
     ReadProc { path: &'a Path, at: u64, length: u32 },
     /// Looks at the opened file again.
     Look,
+    /// Asks the kernel whether the opened file has that identity, by the program that is sent along.
+    Identify([u64; 5]),
     /// Closes the opened file.
     Close,
     /// Closes the opened file, and sends no answer: for a file whose closing waits for no server.
@@ -59,6 +65,8 @@ pub(crate) enum Answer<'a> {
     Opened,
     Closed,
     Bytes(&'a [u8]),
+    /// True if the file has the identity; `None` if the kernel does not say.
+    Identified(Option<bool>),
     /// The operating system's error, by its number.
     Failed(i32),
     /// The file is of a file system that the kernel makes up, of this kind.
@@ -102,6 +110,9 @@ impl Request<'_> {
             }
             Self::Open(content) => vec![OPEN, u8::from(content == Content::Code)],
             Self::Look => vec![LOOK],
+            Self::Identify(identity) => {
+                [IDENTIFY].into_iter().chain(identity.into_iter().flat_map(u64::to_ne_bytes)).collect()
+            }
             Self::Close => vec![CLOSE],
             Self::LetGo => vec![LET_GO],
             Self::Read { at, length } => [&[READ][..], &at.to_ne_bytes(), &length.to_ne_bytes()].concat(),
@@ -131,6 +142,10 @@ impl<'a> Request<'a> {
                 Some(Self::Open(if is_code == 0 { Content::Data } else { Content::Code }))
             }
             LOOK => Some(Self::Look),
+            IDENTIFY => {
+                let mut number = || Some(u64::from_ne_bytes(*take(&mut rest)?));
+                Some(Self::Identify([number()?, number()?, number()?, number()?, number()?]))
+            }
             CLOSE => Some(Self::Close),
             LET_GO => Some(Self::LetGo),
             READ => {
@@ -154,6 +169,7 @@ impl<'a> Answer<'a> {
             Request::Open(_) => OPEN,
             Request::Read { .. } | Request::ReadProc { .. } => READ,
             Request::Look => LOOK,
+            Request::Identify(_) => IDENTIFY,
             Request::Close | Request::LetGo => CLOSE,
         };
         match *self {
@@ -166,6 +182,7 @@ impl<'a> Answer<'a> {
             }
             Self::Opened | Self::Closed => vec![DONE, tag],
             Self::Bytes(bytes) => [&[DONE, tag][..], bytes].concat(),
+            Self::Identified(is) => vec![DONE, tag, is.map_or(UNKNOWN, u8::from)],
             Self::Failed(errno) => [&[FAILED, tag][..], &errno.to_ne_bytes()].concat(),
             Self::MadeUp(kind) => [&[MADE_UP, tag][..], &kind.to_ne_bytes()].concat(),
             Self::NoExec => vec![NO_EXEC, tag],
@@ -188,6 +205,10 @@ impl<'a> Answer<'a> {
             (DONE, OPEN) => Self::Opened,
             (DONE, CLOSE) => Self::Closed,
             (DONE, READ) => Self::Bytes(rest),
+            (DONE, IDENTIFY) => {
+                let &[is] = take(&mut rest)?;
+                Self::Identified((is != UNKNOWN).then_some(is == u8::from(true)))
+            }
             (FAILED, _) => Self::Failed(i32::from_ne_bytes(*take(&mut rest)?)),
             (MADE_UP, _) => Self::MadeUp(u32::from_ne_bytes(*take(&mut rest)?)),
             (NO_EXEC, _) => Self::NoExec,
@@ -218,12 +239,13 @@ mod tests {
         #[test]
         fn a_request_reads_as_it_was_written(
             root in "(/[a-zä]{0,9})?", path in "/[a-z]{0,9}", follows_links: bool, at: u64, length: u32,
+            identity: [u64; 5],
         ) {
             let root = Some(Path::new(&root)).filter(|root| *root != Path::new(""));
             let find = Request::Find { root, path: Path::new(&path), follows_links };
             let opens = [Content::Code, Content::Data].map(Request::Open);
             let reads = [Request::Read { at, length }, Request::ReadProc { path: Path::new(&path), at, length }];
-            for request in [find, opens[0], opens[1], reads[0], reads[1], Request::Look, Request::Close, Request::LetGo] {
+            for request in [find, opens[0], opens[1], reads[0], reads[1], Request::Look, Request::Close, Request::LetGo, Request::Identify(identity)] {
                 let bytes = request.encode();
                 prop_assert_eq!(Request::parse(&bytes), Some(request));
             }
@@ -232,6 +254,7 @@ mod tests {
         #[test]
         fn an_answer_reads_as_it_was_written(
             numbers: [u64; 4], modified: (i64, u32), mode: u32, uid: u32, bytes: Vec<u8>, errno: i32, kind: u32,
+            is: Option<bool>,
         ) {
             let [device, inode, size, mount] = numbers;
             let found = Found { device, inode, size, modified, mode, mount, uid };
@@ -241,6 +264,7 @@ mod tests {
             for (request, answer) in [
                 (find, Answer::Found(found)),
                 (Request::Look, Answer::Found(found)),
+                (Request::Identify([0; 5]), Answer::Identified(is)),
                 (open, Answer::Opened),
                 (Request::Close, Answer::Closed),
                 (open, Answer::MadeUp(kind)),

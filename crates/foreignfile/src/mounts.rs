@@ -15,8 +15,8 @@ const MAX_LIST: u64 = 8 << 20;
 pub struct Mount {
     /// The mount's number, as [`Found::mount`](crate::Found::mount).
     pub id: u64,
-    /// Device of the file system as the kernel has it (`s_dev`), major and minor: for an overlay or a subvolume,
-    /// another device than stat(2) shows.
+    /// Device of the file system as the kernel has it (`s_dev`), major and minor: for a subvolume, another device than
+    /// stat(2) shows. An overlay has one of its own, which mapped files of its layers do not have.
     pub device: (u32, u32),
     /// The path at which the process sees the mount.
     pub point: PathBuf,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
@@ -53,6 +54,19 @@ impl Opened<'_> {
     #[must_use]
     pub fn shared(&self) -> Option<&File> {
         self.shared.as_ref()
+    }
+
+    /// Asks the kernel, in the reader, whether the file has that identity; `None` if the kernel does not say. For a
+    /// file that is not [`shared`](Self::shared): mapping it may wait for a server, too.
+    ///
+    /// # Errors
+    /// Errors of [`read_at`](Self::read_at).
+    pub fn identify(&mut self, program: BorrowedFd<'_>, identity: [u64; 5]) -> io::Result<Option<bool>> {
+        let request = (&Request::Identify(identity), Some(program));
+        match self.asker.ask_with(request, &self.origin, self.until).map_err(as_error)? {
+            Answer::Identified(is) => Ok(is),
+            answer => Err(as_error(unexpected(&answer))),
+        }
     }
 
     /// The file, for others to read again later; `None` unless it is [`shared`](Self::shared).

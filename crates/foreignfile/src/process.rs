@@ -1,9 +1,8 @@
 //! The agent's end of a reader: starting one, asking it, and leaving it if it does not answer.
 
 use std::env;
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,14 +12,12 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
-    recvmsg, send, socketpair,
-};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, send, socketpair};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::message::{MAX_MESSAGE, Request};
-use crate::serve::serve;
+use crate::serve::{IdentifyBy, serve};
+use crate::socket::{receive_with, send_with};
 
 /// The argument by which this binary becomes a reader.
 const ARGUMENT: &str = "read-foreign-files";
@@ -31,9 +28,10 @@ const OWN_BINARY: &str = "/proc/self/exe";
 static CAN_BE_READER: AtomicBool = AtomicBool::new(false);
 
 /// Makes this process a reader if it has been started as one, until the agent that started it has ended; true if it was
-/// a reader. For the first line of `main`: a binary that does not call it reads on a thread instead.
+/// a reader. For the first line of `main`: a binary that does not call it reads on a thread instead, which has no way
+/// to `identify` a file.
 #[must_use]
-pub fn serve_if_asked() -> bool {
+pub fn serve_if_asked(identify: IdentifyBy) -> bool {
     if env::args_os().nth(1).is_none_or(|argument| argument != ARGUMENT) {
         CAN_BE_READER.store(true, Ordering::Relaxed);
         return false;
@@ -43,7 +41,7 @@ pub fn serve_if_asked() -> bool {
         let _kept = signal_hook::flag::register(signal, Arc::default());
     }
     let _unnamed = rustix::thread::set_name(c"file-reader");
-    serve(io::stdin());
+    serve(io::stdin(), Some(identify));
     true
 }
 
@@ -89,7 +87,7 @@ impl ReaderProcess {
             command.process_group(0).stdin(Stdio::from(other)).stdout(Stdio::null()).stderr(Stdio::null());
             Life::Process(command.spawn()?)
         } else {
-            let serve = move || serve(&other);
+            let serve = move || serve(&other, None);
             Life::Thread(thread::Builder::new().name("file-reader".to_owned()).spawn(serve)?)
         };
         Ok(Self { socket, life, shared: None })
@@ -100,15 +98,15 @@ impl ReaderProcess {
         let _unsent = send(&self.socket, &request.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
 
-    /// Sends the reader a request, and waits for the answer. Returns the length of the answer.
+    /// Sends the reader a request, and a file with it, and waits for the answer. Returns the length of the answer.
     pub(crate) fn ask(
         &mut self,
-        request: &Request<'_>,
+        (request, with): (&Request<'_>, Option<BorrowedFd<'_>>),
         answer: &mut Vec<u8>,
         until: Instant,
     ) -> Result<usize, NoAnswer> {
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        send(&self.socket, &request.encode(), flags).map_err(|_errno| NoAnswer::Gone)?;
+        let sent = send_with(&self.socket, &request.encode(), with, SendFlags::DONTWAIT);
+        sent.map_err(|_errno| NoAnswer::Gone)?;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let left = Timespec::try_from(left).map_err(|_too_long| NoAnswer::Silent)?;
@@ -120,16 +118,10 @@ impl ReaderProcess {
             }
         }
         answer.resize(MAX_MESSAGE, 0);
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let received = recvmsg(&self.socket, &mut [IoSliceMut::new(answer)], &mut ancillary, flags);
-        let received = received.map_err(|_errno| NoAnswer::Gone)?;
-        self.shared = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut files) => files.next(),
-            _ => None,
-        });
-        Ok(received.bytes)
+        let received = receive_with(&self.socket, answer, RecvFlags::DONTWAIT);
+        let (length, shared) = received.map_err(|_errno| NoAnswer::Gone)?;
+        self.shared = shared;
+        Ok(length)
     }
 
     /// The file that came with the last answer, if one did.

@@ -1,18 +1,21 @@
 //! The reader's end: it serves one request at a time, and may be stuck in it.
 
 use std::fs::File;
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
+use rustix::net::{RecvFlags, SendFlags};
 
 use crate::kind;
 use crate::message::{Answer, Content, Found, MAX_MESSAGE, MAX_READ, Request};
+use crate::socket::{receive_with, send_with};
+
+/// A way to ask the kernel whether the open file is the one of an identity, by a program of its own that the agent has
+/// loaded; `None` if the kernel does not answer.
+pub type IdentifyBy = fn(program: BorrowedFd<'_>, opened: &File, identity: [u64; 5]) -> Option<bool>;
 
 /// Flags of finding a file, which opens nothing. A FIFO may be at the path, whose open would wait, or a device, whose
 /// open may do anything: `/dev/watchdog` restarts the machine.
@@ -22,13 +25,13 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOC
 /// `ST_NOEXEC` of statfs(2).
 const NO_EXEC: u64 = 8;
 
-/// Answers requests until the agent closes its end.
-pub(crate) fn serve(socket: impl AsFd) {
-    let mut reader = FileServer::default();
+/// Answers requests until the agent closes its end; asks for identities by `identify`, if it can.
+pub(crate) fn serve(socket: impl AsFd, identify: Option<IdentifyBy>) {
+    let mut reader = FileServer { identify, ..FileServer::default() };
     let mut request = vec![0; MAX_MESSAGE];
     loop {
-        let length = match recv(&socket, &mut request, RecvFlags::empty()) {
-            Ok((_, length)) => length,
+        let (length, program) = match receive_with(&socket, &mut request, RecvFlags::empty()) {
+            Ok(received) => received,
             Err(Errno::INTR) => continue,
             Err(_) => return,
         };
@@ -38,23 +41,13 @@ pub(crate) fn serve(socket: impl AsFd) {
             reader.opened = None;
             continue;
         }
+        reader.program = program;
         let answer = reader.act(&request).unwrap_or_else(|errno| Answer::Failed(errno.raw_os_error()));
         let answer = answer.encode(&request);
-        if send_with(&socket, &answer, reader.shared()).is_err() {
+        if send_with(&socket, &answer, reader.shared(), SendFlags::empty()).is_err() {
             return;
         }
     }
-}
-
-/// Sends an answer, and a file with it.
-fn send_with(socket: impl AsFd, answer: &[u8], shared: Option<BorrowedFd<'_>>) -> Result<usize, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let files = shared.map(|file| [file]);
-    if let Some(files) = &files {
-        ancillary.push(SendAncillaryMessage::ScmRights(files));
-    }
-    sendmsg(socket, &[IoSlice::new(answer)], &mut ancillary, SendFlags::NOSIGNAL)
 }
 
 /// The server of one file at most: the found one, or the opened one.
@@ -65,6 +58,9 @@ struct FileServer {
     found: Option<OwnedFd>,
     opened: Option<File>,
     bytes: Vec<u8>,
+    identify: Option<IdentifyBy>,
+    /// The program that came with the request at hand.
+    program: Option<OwnedFd>,
 }
 
 impl FileServer {
@@ -121,6 +117,12 @@ impl FileServer {
             Request::Close | Request::LetGo => {
                 self.opened = None;
                 Ok(Answer::Closed)
+            }
+            Request::Identify(identity) => {
+                let opened = self.opened.as_ref().ok_or(Errno::BADF)?;
+                let way = self.identify.zip(self.program.as_ref());
+                let is = way.and_then(|(identify, program)| identify(program.as_fd(), opened, identity));
+                Ok(Answer::Identified(is))
             }
             Request::ReadProc { path, at, length } => self.read_proc(path, at, length),
             Request::Read { at, length } => {

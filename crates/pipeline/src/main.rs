@@ -16,7 +16,7 @@ use pipeline::runtime::{self, EXIT_WITHIN};
 use pipeline::top;
 
 fn main() -> ExitCode {
-    if foreignfile::serve_if_asked() {
+    if foreignfile::serve_if_asked(receiver_ebpf::identify) {
         return ExitCode::SUCCESS;
     }
     if let Some(code) = record::run_if_asked() {

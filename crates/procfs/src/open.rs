@@ -1,11 +1,11 @@
 //! The opening of files that processes have mapped, in whose place those processes may have put anything.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use foreignfile::{FilePlace, Files, Found, Mounts, Opened, Refusal};
+use foreignfile::{FilePlace, Files, Found, Mount, Mounts, Opened, Refusal};
 use pdata::{FileIdentity, MappedFile, Pc, ProcessKey};
 
 use crate::identity::{device_numbers, kernel_device, kernel_time};
@@ -30,8 +30,8 @@ impl ProcSource {
         within: Duration,
     ) -> Result<Opened<'a>, Refusal> {
         if let Some(kept) = self.recent.find(file.identity) {
-            let opened = files.open_kept(kept, within);
-            self.verify(&opened, file.identity)?;
+            let mut opened = files.open_kept(kept, within);
+            self.verify(&mut opened, file.identity, Likeness::Same)?;
             return Ok(opened);
         }
         let process = &self.process(key);
@@ -49,9 +49,12 @@ impl ProcSource {
         let seen = leader.into_iter().chain(&threads).map(|process| FilePlace::Seen { process, path });
         let own = FilePlace::Own { path: &file.path, follows_links: false };
         let places = links.chain(seen).chain([own]);
-        let seen = MountsSeen::default();
-        let opened = files.open_first(places, within, |found, place| is_file(found, file, place, &seen))?;
-        self.verify(&opened, file.identity)?;
+        let (seen, likeness) = (MountsSeen::default(), Cell::new(Likeness::None));
+        let mut opened = files.open_first(places, within, |found, place| {
+            likeness.set(compare(found, file, place, &seen));
+            likeness.get() != Likeness::None
+        })?;
+        self.verify(&mut opened, file.identity, likeness.get())?;
         Ok(opened)
     }
 
@@ -60,7 +63,8 @@ impl ProcSource {
     #[must_use]
     pub fn is_at_its_path(&self, files: &mut Files, file: &MappedFile) -> bool {
         let own = FilePlace::Own { path: &file.path, follows_links: false };
-        files.look(own).is_ok_and(|found| is_file(&found, file, own, &MountsSeen::default()))
+        let likeness = files.look(own).map(|found| compare(&found, file, own, &MountsSeen::default()));
+        matches!(likeness, Ok(Likeness::Same))
     }
 
     /// True if the files that a process sees can be seen through it: false for one that has ended or is about to.
@@ -77,18 +81,25 @@ impl ProcSource {
     }
 
     /// Asks the kernel whether it knows an open file by that identity. The check passes if the kernel cannot be asked:
-    /// without [`verified_by`](Self::verified_by), and for a file that is not at hand.
+    /// without [`verified_by`](Self::verified_by), and for a file that cannot be mapped, unless that is of an overlay.
+    fn verify(
+        &self,
+        opened: &mut Opened<'_>,
+        identity: FileIdentity,
+        likeness: Likeness,
+    ) -> Result<(), Refusal> {
+        let Some(identify) = &self.identify else { return Ok(()) };
+        match (identify.is_opened(opened, identity), likeness) {
+            (Some(true), _) | (None, Likeness::Same) => Ok(()),
+            (Some(false) | None, _) => Err(Refusal::Unwanted),
+        }
+    }
+
+    /// Asks the kernel whether it knows an open file by that identity. The check passes if the kernel cannot be asked:
+    /// without [`verified_by`](Self::verified_by), and for a file that cannot be mapped.
     ///
     /// # Errors
     /// [`Refusal::Unwanted`] if the open file is another, or has been written to.
-    pub fn verify(&self, opened: &Opened<'_>, identity: FileIdentity) -> Result<(), Refusal> {
-        opened.shared().map_or(Ok(()), |file| self.verify_file(file, identity))
-    }
-
-    /// Asks the same as [`verify`](Self::verify), for a file at hand.
-    ///
-    /// # Errors
-    /// Errors of [`verify`](Self::verify).
     pub fn verify_file(&self, file: &File, identity: FileIdentity) -> Result<(), Refusal> {
         match self.identify.as_ref().and_then(|identify| identify.is_file(file, identity)) {
             Some(false) => Err(Refusal::Unwanted),
@@ -97,30 +108,42 @@ impl ProcSource {
     }
 }
 
-/// True if the found file is the one that the kernel met in a mapping: by inode number, time of the last change, size
-/// and device.
-fn is_file(found: &Found, file: &MappedFile, place: FilePlace<'_>, mounts: &MountsSeen) -> bool {
+/// The likeness of a found file and the one that the kernel met in a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    /// They differ.
+    None,
+    /// Inode number, time of the last change, size and device are the same.
+    Same,
+    /// The found file is of an overlay, and the kernel knows it by the layer that it is in: stat(2) shows another
+    /// device there, and often another inode number. Time of the last change and size are the same, which anybody can
+    /// set, so only the kernel can say.
+    OfOverlay,
+}
+
+/// Compares the found file with the one that the kernel met in a mapping.
+fn compare(found: &Found, file: &MappedFile, place: FilePlace<'_>, mounts: &MountsSeen) -> Likeness {
     let (seconds, nanos) = found.modified;
-    if (found.inode, kernel_time(seconds, nanos), found.size)
-        != (file.identity.inode, file.identity.modified, file.size)
-    {
-        return false;
+    if (kernel_time(seconds, nanos), found.size) != (file.identity.modified, file.size) {
+        return Likeness::None;
     }
-    if kernel_device(found.device) == file.identity.device {
-        return true;
+    let is_inode = found.inode == file.identity.inode;
+    if is_inode && kernel_device(found.device) == file.identity.device {
+        return Likeness::Same;
     }
-    // An overlay and a subvolume each show a device of their own; the list of mounts has the device by which the kernel
-    // knows them.
+    // A subvolume shows a device of its own; the list of mounts has the device by which the kernel knows it.
     let process = match place {
         FilePlace::Link { process, .. } | FilePlace::Seen { process, .. } => process,
         FilePlace::Own { .. } => Path::new(OWN),
     };
-    let device = [process, Path::new(OWN)].iter().find_map(|process| mounts.device(process, found.mount));
-    match device {
-        Some(device) => device == device_numbers(file.identity.device),
+    let mount = [process, Path::new(OWN)].iter().find_map(|process| mounts.find(process, found.mount));
+    let is_same = match mount {
+        Some(mount) if mount.kind == "overlay" => return Likeness::OfOverlay,
+        Some(mount) => mount.device == device_numbers(file.identity.device),
         // The mount has been detached since: only a link to the process's own mapping leads to its files.
         None => matches!(place, FilePlace::Link { .. }),
-    }
+    };
+    if is_same && is_inode { Likeness::Same } else { Likeness::None }
 }
 
 /// Lists of mounts that have been read for one file: they can be long, and several places are looked at.
@@ -128,13 +151,72 @@ fn is_file(found: &Found, file: &MappedFile, place: FilePlace<'_>, mounts: &Moun
 struct MountsSeen(RefCell<Vec<(PathBuf, Mounts)>>);
 
 impl MountsSeen {
-    /// The device of a mount of the process, as the kernel knows it; `None` if there is no such mount.
-    fn device(&self, process: &Path, mount: u64) -> Option<(u32, u32)> {
+    /// The mount of that number that the process sees; `None` if there is none.
+    fn find(&self, process: &Path, mount: u64) -> Option<Mount> {
         let mut seen = self.0.borrow_mut();
         let at = seen.iter().position(|(of, _)| of == process).unwrap_or_else(|| {
             seen.push((process.to_owned(), Mounts::of(process).unwrap_or_default()));
             seen.len() - 1
         });
-        seen.get(at)?.1.by_id(mount).map(|mount| mount.device)
+        seen.get(at)?.1.by_id(mount).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str =
+        "31 22 0:27 / /srv rw - overlay overlay rw,lowerdir=/a\n32 22 0:30 / /sub rw - btrfs /dev/vdb rw\n";
+
+    /// Of an overlay only the kernel knows the layer's device and inode number; of all others they have to be the same,
+    /// the device at least in the list of mounts.
+    #[test]
+    fn the_device_and_the_inode_number_count_but_for_an_overlay() {
+        let process = tempfile::tempdir().unwrap();
+        fs::write(process.path().join("mountinfo"), LIST).unwrap();
+        let place = FilePlace::Seen { process: process.path(), path: Path::new("/srv/program") };
+        let (overlay, subvolume) = (31, 32);
+        let identity =
+            FileIdentity { device: 30, inode: 7, modified: kernel_time(5, 6), ..FileIdentity::default() };
+        let file = MappedFile { identity, size: 9, ..MappedFile::at(Path::new("/srv/program")) };
+        let found = Found { device: 30, inode: 7, size: 9, modified: (5, 6), ..Found::default() };
+        let compare = |found: Found| compare(&found, &file, place, &MountsSeen::default());
+        assert_eq!(compare(found), Likeness::Same);
+        let elsewhere = Found { device: 77, ..found };
+        assert_eq!(compare(Found { mount: subvolume, ..elsewhere }), Likeness::Same);
+        assert_eq!(compare(Found { mount: subvolume, inode: 8, ..elsewhere }), Likeness::None);
+        assert_eq!(compare(Found { mount: overlay, inode: 8, ..elsewhere }), Likeness::OfOverlay);
+        assert_eq!(compare(Found { mount: overlay, size: 8, ..elsewhere }), Likeness::None);
+        assert_eq!(compare(Found { mount: overlay, modified: (5, 7), ..elsewhere }), Likeness::None);
+        assert_eq!(compare(Found { mount: u64::MAX, ..elsewhere }), Likeness::None, "no such mount");
+    }
+
+    /// The kernel's word for a file, or none.
+    #[derive(Debug)]
+    struct Word(Option<bool>);
+
+    impl crate::source::Identify for Word {
+        fn is_file(&self, _opened: &File, _identity: FileIdentity) -> Option<bool> {
+            self.0
+        }
+    }
+
+    /// Time of the last change and size are whatever a file's owner wants, so that a file of an overlay is not taken
+    /// for another by them alone.
+    #[test]
+    fn a_file_of_an_overlay_needs_the_kernel_s_word() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "code").unwrap();
+        let is_taken = |word, likeness| {
+            let source = ProcSource::new("/proc").verified_by(std::sync::Arc::new(Word(word)));
+            let mut files = Files::new(std::sync::Arc::default());
+            let place = FilePlace::Own { path: file.path(), follows_links: true };
+            let mut opened = files.open(place, Duration::from_secs(60), |_| true).unwrap();
+            source.verify(&mut opened, FileIdentity::default(), likeness).is_ok()
+        };
+        assert!(is_taken(Some(true), Likeness::OfOverlay) && is_taken(Some(true), Likeness::Same));
+        assert!(!is_taken(None, Likeness::OfOverlay) && is_taken(None, Likeness::Same));
+        assert!(!is_taken(Some(false), Likeness::OfOverlay) && !is_taken(Some(false), Likeness::Same));
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use foreignfile::{FilePlace, Files, Found, ProcessMemory};
+use foreignfile::{FilePlace, Files, Found, Opened, ProcessMemory};
 use pdata::{Comm, Executable, FileIdentity, FileState, Pc, ProcessKey, Tid};
 
 use crate::error::ProcError;
@@ -43,6 +43,11 @@ pub struct Snapshot {
 pub trait Identify: fmt::Debug + Send + Sync {
     /// True if the open file has that identity, its generation included; `None` if the kernel does not answer.
     fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool>;
+
+    /// The same for a file that a reader has opened, which is asked there if the file is not at hand.
+    fn is_opened(&self, opened: &mut Opened<'_>, identity: FileIdentity) -> Option<bool> {
+        opened.shared().and_then(|file| self.is_file(file, identity))
+    }
 }
 
 /// A mounted proc filesystem.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foreignfile::Opened;
 use pdata::FileIdentity;
 
 use crate::config::Config;
@@ -103,6 +104,13 @@ impl Control {
     pub fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         let identifier = lock(&self.0.identifier).clone()?;
         identifier.is(opened, identity)
+    }
+
+    /// The same for a file that a reader has opened, which is asked there if the file is not at hand.
+    #[must_use]
+    pub fn is_opened(&self, opened: &mut Opened<'_>, identity: FileIdentity) -> Option<bool> {
+        let identifier = lock(&self.0.identifier).clone()?;
+        identifier.is_opened(opened, identity)
     }
 
     /// CPU time that a sample stands for at the rate that is asked for.

@@ -3,17 +3,19 @@
 
 use std::fmt;
 use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::thread;
 use std::time::Duration;
 
-use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun};
+use aya::programs::RawTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
+use foreignfile::Opened;
 use pdata::FileIdentity;
 use procfs::Identify;
 
 use crate::abi;
 use crate::error::{StartError, attach};
-use crate::sys::Page;
+use crate::sys::{Page, run_program};
 use crate::verifier;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/identify.bpf.o"));
@@ -50,41 +52,24 @@ impl Identifier {
     /// `None` if that could not be found out: the file cannot be mapped, or the kernel refuses.
     #[must_use]
     pub fn is(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
-        let same = self.compare(opened, identity);
-        if same.is_none() {
-            crate::metrics::unverified_file();
-        }
-        same
+        counted(identify(self.program()?, opened, numbers(identity)))
     }
 
-    fn compare(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
-        let page = Page::map(opened).ok()?;
-        for tries in 0..TRIES {
-            match self.ask(&page, identity) {
-                Ok(abi::IDENTIFY_SAME) => return Some(true),
-                Ok(abi::IDENTIFY_OTHER) => return Some(false),
-                // Another thread is changing this process's mappings.
-                Ok(_unknown) if tries < TRIES_AT_ONCE => thread::yield_now(),
-                Ok(_unknown) => thread::sleep(PAUSE),
-                Err(error) => {
-                    tracing::debug!(%error, "The kernel does not identify a file.");
-                    return None;
-                }
-            }
+    /// The same for a file that a reader has opened. If the file is not at hand, the reader maps it and asks.
+    pub(crate) fn is_opened(&self, opened: &mut Opened<'_>, identity: FileIdentity) -> Option<bool> {
+        if let Some(file) = opened.shared() {
+            return self.is(file, identity);
         }
-        None
+        let asked = opened.identify(self.program()?, numbers(identity));
+        counted(asked.unwrap_or_else(|error| {
+            tracing::debug!(%error, "No reader identifies a file.");
+            None
+        }))
     }
 
-    fn ask(&self, page: &Page, identity: FileIdentity) -> Result<u32, ProgramError> {
-        let Some(Ok(program)) = self.ebpf.program(PROGRAM).map(<&RawTracePoint>::try_from) else {
-            return Err(ProgramError::NotLoaded);
-        };
-        let FileIdentity { device, inode, generation, modified, extra } = identity;
-        let mut options = RawTracePointRunOptions::new();
-        // In the order of `enum identify_argument`.
-        let arguments = [page.address(), inode, modified, extra, u64::from(device), u64::from(generation)];
-        options.args.iter_mut().zip(arguments).for_each(|(slot, argument)| *slot = argument);
-        Ok(program.test_run(options)?.return_value)
+    fn program(&self) -> Option<BorrowedFd<'_>> {
+        let program: &RawTracePoint = self.ebpf.program(PROGRAM)?.try_into().ok()?;
+        Some(program.fd().ok()?.as_fd())
     }
 }
 
@@ -92,6 +77,50 @@ impl Identify for Identifier {
     fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         self.is(opened, identity)
     }
+
+    fn is_opened(&self, opened: &mut Opened<'_>, identity: FileIdentity) -> Option<bool> {
+        self.is_opened(opened, identity)
+    }
+}
+
+/// An identity as numbers, in the order of `enum identify_argument` behind the address.
+fn numbers(identity: FileIdentity) -> [u64; 5] {
+    let FileIdentity { device, inode, generation, modified, extra } = identity;
+    [inode, modified, extra, u64::from(device), u64::from(generation)]
+}
+
+/// Counts a file that is not known to be the wanted one.
+fn counted(same: Option<bool>) -> Option<bool> {
+    if same.is_none() {
+        crate::metrics::unverified_file();
+    }
+    same
+}
+
+/// Maps a page of `opened` and asks `program`, which is `ebpf/identify.bpf.c`, whether that is the file of an identity
+/// (in the order of `enum identify_argument`). Also runs in a reader, for a file whose server may never answer: see
+/// [`foreignfile::IdentifyBy`].
+///
+/// `None` if that could not be found out: the file cannot be mapped, or the kernel refuses.
+#[must_use]
+pub fn identify(program: BorrowedFd<'_>, opened: &File, identity: [u64; 5]) -> Option<bool> {
+    let page = Page::map(opened).ok()?;
+    let [inode, modified, extra, device, generation] = identity;
+    let arguments = [page.address(), inode, modified, extra, device, generation];
+    for tries in 0..TRIES {
+        match run_program(program, &arguments) {
+            Ok(abi::IDENTIFY_SAME) => return Some(true),
+            Ok(abi::IDENTIFY_OTHER) => return Some(false),
+            // Another thread is changing this process's mappings.
+            Ok(_unknown) if tries < TRIES_AT_ONCE => thread::yield_now(),
+            Ok(_unknown) => thread::sleep(PAUSE),
+            Err(error) => {
+                tracing::debug!(%error, "The kernel does not identify a file.");
+                return None;
+            }
+        }
+    }
+    None
 }
 
 impl fmt::Debug for Identifier {

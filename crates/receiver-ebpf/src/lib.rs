@@ -57,7 +57,7 @@ pub use config::{Config, UnwindConfig};
 pub use control::Control;
 pub use environment::{MAX_VARIABLES, Wanted};
 pub use error::{ReceiverError, StartError};
-pub use identify::Identifier;
+pub use identify::{Identifier, identify};
 pub use receiver::Receiver;
 pub use symbols::SymbolList;
 

@@ -84,6 +84,42 @@ pub(crate) fn program_code(program: BorrowedFd<'_>) -> io::Result<ProgramCode> {
     Ok(ProgramCode { tag: info.tag, functions })
 }
 
+/// Runs a BPF program of type `raw_tp` once, in the context of the calling thread, with such arguments. Returns the
+/// program's return value.
+///
+/// # Errors
+/// Errors of `BPF_PROG_TEST_RUN`.
+pub(crate) fn run_program<const N: usize>(program: BorrowedFd<'_>, arguments: &[u64; N]) -> io::Result<u32> {
+    /// The part of `union bpf_attr` that the call reads and writes (its struct `test`).
+    #[repr(C)]
+    #[derive(Default)]
+    struct RunRequest {
+        program: i32,
+        returned: u32,
+        data_lengths: [u32; 2],
+        data: [u64; 2],
+        repeat: u32,
+        duration: u32,
+        context_length: u32,
+        context_length_out: u32,
+        context: u64,
+        context_out: u64,
+        flags: u32,
+        cpu: u32,
+        batch: u32,
+        padding: u32,
+    }
+    let mut request = RunRequest {
+        program: program.as_raw_fd(),
+        context_length: u32::try_from(size_of_val(arguments)).map_err(io::Error::other)?,
+        context: arguments.as_ptr() as u64,
+        ..RunRequest::default()
+    };
+    // SAFETY: the kernel reads the arguments, which are borrowed until it returns, and writes nothing but the request.
+    unsafe { bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut request) }?;
+    Ok(request.returned)
+}
+
 /// Returns the number of the BPF program that comes after a number.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foreignfile::Opened;
 use pdata::FileIdentity;
 use processor_memory_limiter::Throttle;
 use processor_procinfo::Identify;
@@ -126,6 +127,11 @@ impl Identify for Sampling {
     fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
         controls.iter().find_map(|control| control.is_file(opened, identity))
+    }
+
+    fn is_opened(&self, opened: &mut Opened<'_>, identity: FileIdentity) -> Option<bool> {
+        let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
+        controls.iter().find_map(|control| control.is_opened(opened, identity))
     }
 }
 
