@@ -62,36 +62,40 @@ pub(super) struct Reading {
 }
 
 impl List {
-    /// Adds to `functions` the new functions of the list that is open now; `before` is the state of the process's list
-    /// so far. The list has the form from before, unless it is another list.
+    /// Adds to `functions` the new functions of the list that is open now; `known` is the process's list so far. The
+    /// list has the form from before, unless it is another list.
     ///
     /// # Errors
-    /// The error of reading: the whole list is to be read again.
+    /// The error of reading: what was read before stays, and the next reading goes on there.
     pub(super) fn read(
-        before: Option<Self>,
+        known: &mut Option<Self>,
         (opened, form): (&mut Opened<'_>, ListForm),
         functions: &mut PerfMap,
-    ) -> io::Result<(Self, Reading)> {
+    ) -> io::Result<Reading> {
         let found = *opened.found();
         let file = (found.device, found.inode);
         let held = opened.shared().and_then(|file| file.try_clone().ok());
         let mut read_at = |at: u64, room: &mut [u8]| opened.read_at(at, room);
-        let (mut replaced, mut anew) = (false, false);
-        let mut list = match before {
-            Some(list) if list.file == file && list.goes_on(&mut read_at) => Self { held, ..list },
-            before => {
-                anew = before.is_some();
-                if anew {
-                    replaced = functions.functions() > 0;
-                    functions.clear();
-                }
-                Self { file, form, consumed: 0, tail: Vec::new(), held }
-            }
+        let goes_on = match known {
+            Some(list) if list.file == file => list.goes_on(&mut read_at)?,
+            Some(_) | None => false,
         };
+        let (mut replaced, mut anew) = (false, false);
+        if !goes_on {
+            anew = known.is_some();
+            if anew {
+                replaced = functions.functions() > 0;
+                functions.clear();
+            }
+            *known = None;
+        }
+        let list =
+            known.get_or_insert_with(|| Self { file, form, consumed: 0, tail: Vec::new(), held: None });
+        list.held = held;
         let mut reading = list.read_on((found.size, MAX_READING), &mut read_at, functions)?;
         reading.replaced |= replaced;
         reading.anew = anew;
-        Ok((list, reading))
+        Ok(reading)
     }
 
     /// Adds the rest of a list that is held open, whose process is gone.
@@ -101,7 +105,7 @@ impl List {
     pub(super) fn read_rest(&mut self, functions: &mut PerfMap) -> io::Result<Reading> {
         let held = self.held.take().ok_or(io::ErrorKind::NotFound)?;
         let mut read_at = |at: u64, room: &mut [u8]| held.read_at(room, at);
-        if !self.goes_on(&mut read_at) {
+        if !self.goes_on(&mut read_at)? {
             return Err(io::ErrorKind::NotFound.into());
         }
         let reading = self.read_on((held.metadata()?.len(), MAX_REST), &mut read_at, functions)?;
@@ -110,10 +114,10 @@ impl List {
     }
 
     /// True if the bytes before the place up to which the list has been read are unchanged.
-    fn goes_on(&self, read_at: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>) -> bool {
+    fn goes_on(&self, read_at: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>) -> io::Result<bool> {
         let mut tail = vec![0; self.tail.len()];
         let from = self.consumed - self.tail.len() as u64;
-        read_at(from, &mut tail).is_ok_and(|read| read == tail.len()) && tail == self.tail
+        Ok(read_at(from, &mut tail)? == tail.len() && tail == self.tail)
     }
 
     /// Adds the functions that the list, which has `size` bytes by now, has gained; reads `most` bytes of it, about.
@@ -132,7 +136,15 @@ impl List {
             let before = text.len();
             text.resize(before + PIECE, 0);
             let room = text.get_mut(before..).unwrap_or_default();
-            let more = read_at(self.consumed + before as u64, room)?;
+            let more = match read_at(self.consumed + before as u64, room) {
+                Ok(more) => more,
+                Err(error) if read == 0 => return Err(error),
+                // The next reading has the same error first, and this one has functions.
+                Err(_error) => {
+                    reading.more = true;
+                    break;
+                }
+            };
             text.truncate(before + more);
             read += more;
             if more == 0 {
@@ -153,5 +165,43 @@ impl List {
         self.tail.extend_from_slice(text.get(..consumed).unwrap_or_default());
         let old = self.tail.len().saturating_sub(TAIL);
         self.tail.drain(..old);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+    use std::time::{Duration, Instant};
+
+    use foreignfile::{FilePlace, Files, Quarantine};
+
+    use super::*;
+
+    /// A reading whose time is over, as when the agent was stopped in the middle of it, loses nothing.
+    #[test]
+    fn a_list_that_cannot_be_read_now_is_read_on_later() {
+        const TIME: Duration = Duration::from_secs(5);
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        fs::write(&path, "1000 100 first\n").unwrap();
+        let mut files = Files::new(Quarantine::of_this_process());
+        files.wait_for_answers(Duration::from_secs(60));
+        let (mut list, mut functions) = (None, PerfMap::new(1 << 20));
+        let mut read = |within: Duration, after: Duration| {
+            let place = FilePlace::Own { path: &path, follows_links: true };
+            let mut opened = files.open_data(place, within, |_found| true).unwrap();
+            let opened_at = Instant::now();
+            while opened_at.elapsed() < after {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let read = List::read(&mut list, (&mut opened, ListForm::Lines), &mut functions);
+            (read.ok(), functions.functions())
+        };
+        let (reading, count) = read(12 * TIME, Duration::ZERO);
+        assert_eq!((reading.unwrap().anew, count), (false, 1));
+        File::options().append(true).open(&path).unwrap().write_all(b"2000 100 second\n").unwrap();
+        assert_eq!(read(TIME, TIME), (None, 1));
+        let (reading, count) = read(12 * TIME, Duration::ZERO);
+        assert_eq!((reading.unwrap().anew, count), (false, 2));
     }
 }

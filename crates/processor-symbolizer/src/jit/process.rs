@@ -149,9 +149,13 @@ impl Jit {
         process: ProcessKey,
     ) -> ListChange {
         let began = Instant::now();
-        let read = self.read(source, reader, process).or_else(|outcome| match (outcome, &mut self.read) {
-            ("gone", Some(list)) => list.read_rest(&mut self.functions).map_err(|_error| outcome),
-            _ => Err(outcome),
+        let read = self.read(source, reader, process).or_else(|outcome| {
+            // A process may have ended while its list was read.
+            let is_gone = outcome == "gone" || outcome == UNREADABLE && source.check(process).is_err();
+            match &mut self.read {
+                Some(list) if is_gone => list.read_rest(&mut self.functions).map_err(|_error| outcome),
+                _ => Err(outcome),
+            }
         });
         let was_in_vain = read.is_err() || read.is_ok_and(|reading| reading.anew);
         let pause = pause_after(began.elapsed(), was_in_vain);
@@ -221,15 +225,10 @@ impl Jit {
         if matches!(form, ListForm::Lines) && is_left_over(opened.found(), process) {
             return Err("stale");
         }
-        let read = List::read(self.read.take(), (&mut opened, form), &mut self.functions);
-        let (list, reading) = read.map_err(|error| {
+        List::read(&mut self.read, (&mut opened, form), &mut self.functions).map_err(|error| {
             tracing::debug!(path = %path.display(), %error, "Cannot read a list of compiled functions.");
-            // The functions that were read may be of another list: the next reading begins anew.
-            self.functions.clear();
             UNREADABLE
-        })?;
-        self.read = Some(list);
-        Ok(reading)
+        })
     }
 }
 
