@@ -1,5 +1,9 @@
 //! Cost to the server of a page with an hour of a storm in memory: 997 samples a second of each of two CPUs, of
-//! processes that live for two samples each. Prints the bytes that are held and sent before it measures.
+//! processes that live for two samples each. The stacks of one storm are mostly few distinct ones, those of the other a
+//! million. Prints the bytes that are held and sent before it measures.
+//!
+//! `cargo bench -p profile-page --bench hour -- million` measures those whose name has that word; a storm of which
+//! nothing is measured is not made.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,7 +40,38 @@ fn mix(seed: u32) -> usize {
     ((mixed ^ (mixed >> 15)).wrapping_mul(0x2c1b_3c6d) >> 8) as usize
 }
 
-fn storm(max_bytes: usize) -> Store {
+/// The stacks of a storm.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stacks {
+    /// Nineteen of twenty samples are of 300 distinct stacks, the others of 200,000.
+    Mixed,
+    /// Every sample is of one of a million distinct stacks, an equal number of each executable.
+    Million,
+}
+
+impl Stacks {
+    /// Numbers of the functions of a sample's stack, outermost first.
+    fn functions(self, sample: u32, executable: usize) -> Vec<usize> {
+        match self {
+            Self::Mixed => {
+                let seed = if sample.is_multiple_of(20) { mix(sample) % 200_000 } else { mix(sample) % 300 };
+                let depth = 6 + seed % 25;
+                (0..depth).map(|at| mix(u32::try_from(seed * 3 + at / 4).unwrap()) + at).collect()
+            }
+            Self::Million => {
+                let stack = mix(sample) % (1_000_000 / EXECUTABLES);
+                let common = std::iter::once(100 + executable).chain(1..10);
+                // The digits of the stack's number, each with its position: no other stack of the executable has all
+                // of these frames.
+                let digits = [1, 10, 100, 1_000, 10_000].into_iter().zip(0..);
+                let own = digits.map(|(place, depth)| 30 + 10 * depth + stack / place % 10);
+                common.chain(own).collect()
+            }
+        }
+    }
+}
+
+fn storm(max_bytes: usize, stacks: Stacks) -> Store {
     let names: Vec<_> =
         (0..NAMES).map(|number| format!("module_{}::function_{number}", number % 20)).collect();
     let paths: Vec<_> = (0..EXECUTABLES).map(|number| format!("/usr/lib/storm/program-{number}")).collect();
@@ -56,7 +91,8 @@ fn storm(max_bytes: usize) -> Store {
         for within in 0..HERTZ * CPUS {
             number += 1;
             let process = number / 2;
-            let executable = &paths[mix(process) % EXECUTABLES];
+            let program = mix(process) % EXECUTABLES;
+            let executable = &paths[program];
             let tick = second * TICKS_PER_SECOND + within * TICKS_PER_SECOND / (HERTZ * CPUS);
             // Starts are multiples of no step, so that they are hard to pack.
             let start = u64::from(process) * 1_003_009 + mix(process) as u64 % 1_003_009;
@@ -65,11 +101,7 @@ fn storm(max_bytes: usize) -> Store {
             if number.is_multiple_of(2) {
                 store.know_process(key, executable, Some(init), Some(tick));
             }
-            // Most samples are of few distinct stacks, and some of very many.
-            let seed = if number.is_multiple_of(20) { mix(number) % 200_000 } else { mix(number) % 300 };
-            let depth = 6 + seed % 25;
-            let frames: Vec<_> =
-                (0..depth).map(|at| frame(mix(u32::try_from(seed * 3 + at / 4).unwrap()) + at)).collect();
+            let frames: Vec<_> = stacks.functions(number, program).into_iter().map(frame).collect();
             let task = TaskText {
                 process: ProcessText { key, executable },
                 tid: key.pid.0,
@@ -103,10 +135,22 @@ fn ask(runtime: &Runtime, router: &Router, path: &str) -> usize {
     })
 }
 
+/// True if the command line asks for a group of this name, or for all.
+fn is_asked(group: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| group.contains(&word))
+}
+
 fn hour(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    for (name, max_bytes) in [("64MiB", 64 << 20), ("1GiB", 1 << 30)] {
-        let store = storm(max_bytes);
+    let storms = [
+        ("an hour of a storm in 64 MiB", 64 << 20, Stacks::Mixed),
+        ("an hour of a storm in 1 GiB", 1 << 30, Stacks::Mixed),
+        ("an hour of a million stacks in 64 MiB", 64 << 20, Stacks::Million),
+        ("an hour of a million stacks in 1 GiB", 1 << 30, Stacks::Million),
+    ];
+    for (name, max_bytes, stacks) in storms.into_iter().filter(|(name, ..)| is_asked(name)) {
+        let store = storm(max_bytes, stacks);
         let (held, bytes) = (store.held().len() / TICKS_PER_SECOND, store.bytes());
         let router = router(Page::of(store));
         // Each request differs from those before, so that none is answered from the cache.
@@ -129,7 +173,7 @@ fn hour(criterion: &mut Criterion) {
         println!(
             "{name}: {held} s held in {bytes} bytes; sent: page {page}, status {status}, tree {tree}, time line {line}"
         );
-        let mut group = criterion.benchmark_group(format!("an hour of a storm in {name}"));
+        let mut group = criterion.benchmark_group(name);
         group.sample_size(10);
         group.bench_function("first paint: the last minute", |bencher| bencher.iter(|| shown(60)));
         group.bench_function("another range: ten minutes", |bencher| bencher.iter(|| shown(600)));
