@@ -16,39 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
+import picture_work  # noqa: E402
 from chromium import Chromium  # noqa: E402
 from visit import Visit  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 300_000
 SECONDS = 40
-
-MAKEFILE = """
-all: $(patsubst %,part%.o,$(shell seq 400))
-part%.o: part.c
-	cc -O2 -DPART=$* -c -o $@ part.c
-.PHONY: all
-"""
-PART = """
-#define FUNCTION(n) int f##n(int *a, int m) { for (int i = 0; i < m; i++) a[i & 63] += a[(i * n) & 63] ^ (m << (n & 15)); return a[n]; }
-#define TEN(n) FUNCTION(n##0) FUNCTION(n##1) FUNCTION(n##2) FUNCTION(n##3) FUNCTION(n##4) FUNCTION(n##5) FUNCTION(n##6) FUNCTION(n##7)
-TEN(1) TEN(2) TEN(3) TEN(4)
-"""
-SCRIPT = """
-import json, random
-rows = [{"key": random.random(), "words": [str(n) for n in range(20)]} for _ in range(4000)]
-while True:
-    sorted(json.loads(json.dumps(rows)), key=lambda row: row["key"])
-"""
-
-
-WORK = f"""
-python3 script.py & script=$!
-(for n in $(seq {SECONDS // 3}); do head -c 20000000 /dev/urandom | gzip -1 >/dev/null; sleep 1; done) & gzips=$!
-sleep {SECONDS // 2}
-timeout {SECONDS // 2} make -s -j2
-kill $script $gzips
-"""
 
 
 def press(visit, selector):
@@ -97,10 +71,9 @@ def pictures(address):
 def main():
     agent = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "pipeline")
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in (("Makefile", MAKEFILE), ("part.c", PART), ("script.py", SCRIPT)):
-            (Path(folder) / name).write_text(text)
+        picture_work.write(folder)
         page = Path(folder) / "page.html"
-        command = [agent.resolve(), "record", "--quiet", "-F", "199", "-o", page, "--", "bash", "-c", WORK]
+        command = [agent.resolve(), "record", "--quiet", "-F", "199", "-o", page, "--", "bash", "-c", picture_work.shell(SECONDS)]
         subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)
         pictures(f"file://{page}")
 
