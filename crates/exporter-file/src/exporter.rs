@@ -41,7 +41,15 @@ impl FileExporter {
         let template = Template::new(&path).map_err(|fault| failed(io::Error::other(fault.to_string())))?;
         let source = Source::of(&config);
         let flush_interval = config.flush_interval;
+        let doubt = Self::doubt(&config);
         let output = Output::open(config, template).map_err(failed)?;
+        if let Some(doubt) = doubt {
+            tracing::warn!(
+                exporter = &*settings.id,
+                doubt,
+                "Others can decide what becomes of the profiles."
+            );
+        }
         let metrics = Metrics::of(settings);
         let writer = Writer { output, path, failing: false, metrics, flush_interval, sync_planned: false };
         Ok(Delivery::of(Self { source, writer: Arc::new(Mutex::new(writer)) }))
@@ -56,6 +64,12 @@ impl FileExporter {
         let template =
             Template::new(&config.path).map_err(|fault| failed(io::Error::other(fault.to_string())))?;
         Output::check(config, &template).map_err(failed)
+    }
+
+    /// Who else can decide what becomes of the file, as a sentence; `None` if nobody can.
+    #[must_use]
+    pub fn doubt(config: &Config) -> Option<String> {
+        openfile::doubt(&Template::new(&config.path).ok()?.in_known_directory()?)
     }
 
     #[cfg(test)]

@@ -58,7 +58,9 @@ pub fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
     // Before the first line, which it may count.
     tokio::spawn(registry.clone().upkeep());
     ::metrics::set_global_recorder(registry).map_err(|_installed| TelemetryError::Installed)?;
+    let doubts = log.doubts();
     let log = logs::install(log)?;
+    logs::warn_of(doubts);
     source.measures(ProcessGauges::register());
     let handle = Handle { log, writer, source, instance, endpoint };
     handle.announce();
@@ -101,7 +103,9 @@ impl Handle {
             self.relocate(endpoint).await?;
         }
         self.source.show(shown(config, self.instance));
+        let doubts = log.doubts();
         self.log.replace(log);
+        logs::warn_of(doubts);
         if moves {
             self.announce();
         }

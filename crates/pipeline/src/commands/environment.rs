@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandE
         let exporter_settings = exporterhelper::DeliverySettings::new(&id.to_string());
         let settings = ExporterSettings { id, exporter: exporter_settings, host: Arc::<Host>::default() };
         checks.result(&name, "could start", exporter.check(&settings).map_err(one_line))?;
+        checks.doubt(&name, exporter.exposed())?;
         for endpoint in exporter.connects_to() {
             checks.result(
                 &name,
@@ -41,6 +42,9 @@ pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandE
         let name = format!("extensions::{id}");
         checks.result(&name, "could start", extension.check().map_err(one_line))?;
         checks.listening(&name, &extension.holds())?;
+    }
+    for path in config.telemetry.logs.files() {
+        checks.doubt("service::telemetry::logs", openfile::doubt(path))?;
     }
     if let Some(endpoint) = config.telemetry.endpoint().filter(|endpoint| endpoint.port != 0) {
         let address = format!("{LISTENS}{}:{}", endpoint.host, endpoint.port);
@@ -71,6 +75,12 @@ impl Checks<'_> {
         self.note(&Finding { name: name.to_owned(), verdict, found, fix: None })
     }
 
+    /// Notes that others can decide what becomes of a file, if they can: it works all the same.
+    fn doubt(&mut self, name: &str, doubt: Option<String>) -> io::Result<()> {
+        let finding = |found| Finding { name: name.to_owned(), verdict: Verdict::Limits, found, fix: None };
+        doubt.map_or(Ok(()), |found| self.note(&finding(found)))
+    }
+
     fn listening(&mut self, name: &str, held: &[String]) -> io::Result<()> {
         for address in held.iter().filter_map(|held| held.strip_prefix(LISTENS)) {
             let result =
@@ -95,4 +105,35 @@ fn one_line(error: crate::components::BoxError) -> String {
         cause = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::Location;
+
+    #[test]
+    fn a_file_of_which_others_decide_is_noted_and_is_no_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let text = format!(
+            "{{ receivers: {{ ebpf: }}, processors: {{ procinfo: }}, exporters: {{ file: {{ path: '{}' }} }}, service: {{ \
+             pipelines: {{ profiles: {{ receivers: [ebpf], processors: [procinfo], exporters: [file] }} }} }} }}",
+            path.display()
+        );
+        let config = Config::load(&[Location::Yaml(text)], &|_| None).unwrap();
+        let (_, exporter) = config.graph.exporters().into_iter().next().unwrap();
+        let mut out = Vec::new();
+        let mut checks = Checks { out: &mut out, failed: 0, all: 0 };
+        checks.doubt("exporters::file", exporter.exposed()).unwrap();
+        assert_eq!(checks.all, 0);
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        checks.doubt("exporters::file", exporter.exposed()).unwrap();
+        assert_eq!((checks.failed, checks.all), (0, 1));
+        let line = String::from_utf8(out).unwrap();
+        assert!(line.contains("limited") && line.contains("others can write to the directory"), "{line}");
+    }
 }

@@ -144,6 +144,12 @@ pub trait ExporterConfig: Configuration {
         Ok(())
     }
 
+    /// Who else on this machine can decide what becomes of the exporter's files, as a sentence; `None` if nobody can.
+    /// Looks at files, which may wait for them.
+    fn exposed(&self) -> Option<String> {
+        None
+    }
+
     /// The resources that only one exporter at a time may have open, as names that are the same for the same thing:
     /// `file:/var/x`, `tcp:127.0.0.1:9464`, `directory:/var/q`.
     fn holds(&self) -> Vec<String> {

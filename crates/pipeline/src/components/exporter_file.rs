@@ -30,6 +30,10 @@ impl ExporterConfig for Config {
         Ok(FileExporter::check(self)?)
     }
 
+    fn exposed(&self) -> Option<String> {
+        FileExporter::doubt(self)
+    }
+
     fn holds(&self) -> Vec<String> {
         let path = path::absolute(&self.path).unwrap_or_else(|_no_directory| self.path.clone());
         vec![format!("file:{}", path.display())]

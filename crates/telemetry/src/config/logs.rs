@@ -1,6 +1,7 @@
 //! The section `service::telemetry::logs`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use configtypes::Fault;
@@ -111,6 +112,12 @@ impl Default for Sampling {
 }
 
 impl Logs {
+    /// The files that lines are written to.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let paths = self.output_paths.iter().chain(&self.error_output_paths);
+        paths.filter(|path| !["stderr", "stdout"].contains(&path.as_str())).map(Path::new)
+    }
+
     pub(super) fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.development {

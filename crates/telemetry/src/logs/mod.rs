@@ -6,6 +6,7 @@ mod output;
 mod sampling;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use metrics::{counter, describe_counter};
 use tracing::callsite::Identifier;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{Interest, set_global_default};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber, warn};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry, reload};
@@ -45,6 +46,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Who else can decide what becomes of the outputs, as sentences.
+    pub(crate) fn doubts(&self) -> BTreeSet<String> {
+        self.outputs.doubts()
+    }
+
     /// Opens the outputs, to which `writer` writes. `resource` is part of each line if the configuration wants that.
     pub(crate) fn open(
         config: &Logs,
@@ -107,6 +113,13 @@ impl Control {
     pub(crate) fn replace(&self, log: Log) {
         // Fails only without a subscriber, which is never taken down.
         let _replaced = self.0.reload(log);
+    }
+}
+
+/// Warns of outputs of which others can decide what becomes of them.
+pub(crate) fn warn_of(doubts: BTreeSet<String>) {
+    for doubt in doubts {
+        warn!(doubt, "Others can decide what becomes of the log.");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Outputs that log lines go to.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -24,6 +25,8 @@ pub(super) struct Outputs {
 struct Output {
     path: String,
     sink: Sink,
+    /// Who else can decide what becomes of the file, if anybody can.
+    doubt: Option<String>,
     /// True while the output takes nothing, so that this is reported once.
     broken: AtomicBool,
 }
@@ -57,6 +60,11 @@ impl Outputs {
         })
     }
 
+    /// Who else can decide what becomes of the outputs, as sentences.
+    pub(super) fn doubts(&self) -> BTreeSet<String> {
+        self.lines.iter().chain(&self.errors).filter_map(|output| output.doubt.clone()).collect()
+    }
+
     /// Writes `line` to every output; returns the number of outputs that did not take it.
     pub(super) fn write(&self, line: &str) -> u64 {
         let mut failures = 0;
@@ -85,15 +93,16 @@ impl Outputs {
 
 impl Output {
     fn open(path: &str) -> io::Result<Self> {
-        let sink = match path {
-            "stderr" => Sink::Stderr,
-            "stdout" => Sink::Stdout,
+        let (sink, doubt) = match path {
+            "stderr" => (Sink::Stderr, None),
+            "stdout" => (Sink::Stdout, None),
             path => {
                 let path = PathBuf::from(path);
-                Sink::File(within(ANSWERS_WITHIN, move || open_file(&path))?)
+                let opened = within(ANSWERS_WITHIN, move || Ok((open_file(&path)?, openfile::doubt(&path))))?;
+                (Sink::File(opened.0), opened.1)
             }
         };
-        Ok(Self { path: path.to_owned(), sink, broken: AtomicBool::new(false) })
+        Ok(Self { path: path.to_owned(), sink, doubt, broken: AtomicBool::new(false) })
     }
 
     /// Writes a line in one write, so that lines of several threads or processes stay whole.

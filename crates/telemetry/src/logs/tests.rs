@@ -161,6 +161,23 @@ fn an_output_that_cannot_be_opened_is_told_with_its_key() {
     assert_eq!(error, "service::telemetry::logs::error_output_paths::1: cannot open \"/no/such/log\"");
 }
 
+#[test]
+fn a_file_in_a_directory_that_others_can_write_to_is_doubted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log").to_str().unwrap().to_owned();
+    let outputs = vec![path, "stderr".to_owned()];
+    let config = Logs { output_paths: outputs.clone(), error_output_paths: outputs, ..Logs::default() };
+    assert_eq!(config.files().count(), 2);
+    assert_eq!(Log::open(&config, &[], &writer()).unwrap().doubts(), BTreeSet::new());
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let log = Log::open(&config, &[], &writer()).unwrap();
+    let doubts = log.doubts();
+    assert_eq!(doubts.len(), 1, "{doubts:?}");
+    with_default(Registry::default().with(log), || warn_of(doubts));
+    let line = fs::read_to_string(&config.output_paths[0]).unwrap();
+    assert!(line.contains("Others can decide") && line.contains(dir.path().to_str().unwrap()), "{line}");
+}
+
 /// The link may lead to a file of root's, to which lines of the log would be added.
 #[test]
 fn an_output_that_is_a_link_of_another_user_is_refused() {
