@@ -9,7 +9,11 @@
 //! - behind the end of a symbol that has a size: we name nothing (`gap`);
 //! - behind a label without size, within a symbol that has one: we name that (`inner`);
 //! - in the rest of a symbol that holds another, smaller one: we name the outer one (`outer`);
-//! - behind the end of the section that its symbol is in: we name nothing (`section`);
+//! - behind the end of a function that also has a label without size: we name nothing (`gap`);
+//! - behind the end of the section that its symbol is in, or at a symbol whose section is elsewhere: we name nothing
+//!   (`section`);
+//! - in a function of tables that `nm` does not read, `.gnu_debugdata` and Go's, of a file without a symbol table: we
+//!   name that (`other table`);
 //! - in data among the code: we name nothing (`data`);
 //! - in a stub of the linkage table: we name the function that it calls (`stub`).
 
@@ -94,6 +98,7 @@ fn compare(path: &Path, sums: &mut Sums) {
         let ours = file.resolve(bytes.as_slice(), address).ok().flatten();
         let kind = match kind(&symbols, address, ours.as_ref()) {
             "different" if ours.is_none() => unnamed(&object, &symbols, address),
+            "different" if is_of_other_table(&object, &symbols, ours.as_ref()) => "other table",
             kind => kind,
         };
         *sums.counts.entry(kind).or_default() += 1;
@@ -110,13 +115,24 @@ fn compare(path: &Path, sums: &mut Sums) {
     }
 }
 
+/// True if a function is in a table that `nm` does not read, of a file whose symbol table was stripped.
+fn is_of_other_table(
+    object: &object::File<'_>,
+    symbols: &BTreeMap<u64, Vec<Symbol>>,
+    ours: Option<&symbolize::Resolved>,
+) -> bool {
+    let has_other =
+        [".gnu_debugdata", ".gopclntab"].iter().any(|name| object.section_by_name(name).is_some());
+    let is_unknown = ours.is_some_and(|ours| !symbols.contains_key(&ours.start));
+    has_other && is_unknown && object.symbols().next().is_none()
+}
+
 /// The kind of difference between our name and that of `nm`.
 fn kind(symbols: &BTreeMap<u64, Vec<Symbol>>, at: u64, ours: Option<&symbolize::Resolved>) -> &'static str {
-    let covers = |start: u64, symbol: &Symbol| symbol.size == 0 || at - start < symbol.size;
     let last = symbols.range(..=at).next_back();
     let Some(ours) = ours else {
         return match last {
-            Some((start, all)) if all.iter().any(|symbol| covers(*start, symbol)) => "different",
+            Some((start, all)) if covers(*start, all, at) => "different",
             _ => "gap",
         };
     };
@@ -140,6 +156,12 @@ fn kind(symbols: &BTreeMap<u64, Vec<Symbol>>, at: u64, ours: Option<&symbolize::
     }
 }
 
+/// True if a symbol that begins at `start` reaches to an address: that with a size, and for want of one a label.
+fn covers(start: u64, all: &[Symbol], at: u64) -> bool {
+    let largest = all.iter().map(|symbol| symbol.size).max().unwrap_or_default();
+    largest == 0 || at - start < largest
+}
+
 /// The reason why we have no name for an address that is in a symbol to `nm`.
 fn unnamed(object: &object::File<'_>, symbols: &BTreeMap<u64, Vec<Symbol>>, at: u64) -> &'static str {
     let Some((start, _)) = symbols.range(..=at).next_back() else { return "gap" };
@@ -148,6 +170,16 @@ fn unnamed(object: &object::File<'_>, symbols: &BTreeMap<u64, Vec<Symbol>>, at: 
         return "section";
     }
     let mut all = object.symbols().chain(object.dynamic_symbols());
+    let is_elsewhere = |symbol: object::Symbol<'_, '_>| {
+        let section = symbol.section_index().and_then(|index| object.section_by_index(index).ok());
+        let holds = |section: object::Section<'_, '_>| {
+            (section.address()..section.address() + section.size()).contains(start)
+        };
+        symbol.address() == *start && !section.is_some_and(holds)
+    };
+    if object.symbols().chain(object.dynamic_symbols()).any(is_elsewhere) {
+        return "section";
+    }
     let is_data = all.any(|symbol| symbol.address() == *start && symbol.kind() == SymbolKind::Data);
     if is_data { "data" } else { "different" }
 }
