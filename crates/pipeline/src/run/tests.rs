@@ -1,5 +1,7 @@
 //! Tests of the agent with components that do as a test demands, without a kernel.
 
+mod stuck;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 use tower::{Service as _, ServiceExt as _, service_fn};
 
+use self::stuck::{HANGS, Hanging, NEVER_ANSWERS, NEVER_READY, NeverReady};
 use super::*;
 use crate::components::{
     BoxError, BoxFuture, Configuration, ExporterConfig, ExporterSettings, Receiver, ReceiverConfig,
@@ -83,21 +86,6 @@ impl ReceiverConfig for Ticks {
 #[derive(Debug)]
 struct Ticking(World);
 
-/// Key of a receiver that forwards nothing and does not stop.
-const HANGS: u32 = 999;
-
-#[derive(Debug)]
-struct Hanging;
-
-impl Receiver for Hanging {
-    fn run(self: Box<Self>, next: BoxedStage, _stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>> {
-        Box::pin(async move {
-            let _held = next;
-            std::future::pending().await
-        })
-    }
-}
-
 /// The next batch, counted over all receivers of a test.
 fn tick(world: &World, watermark: Option<Watermark>) -> Batch {
     let mut world = world.0.lock().unwrap();
@@ -149,6 +137,13 @@ impl ExporterConfig for Keeps {
         self.check(settings)?;
         let name = format!("{} {}", settings.id, self.key);
         self.world.happens(format!("{name} starts"));
+        match self.key {
+            NEVER_ANSWERS => {
+                return Ok(stage(service_fn(|_batch| std::future::pending::<Result<Watermark, BoxError>>())));
+            }
+            NEVER_READY => return Ok(stage(NeverReady)),
+            _ => {}
+        }
         let world = self.world.clone();
         Ok(stage(service_fn(move |batch: Batch| {
             let (world, name) = (world.clone(), name.clone());
@@ -329,38 +324,6 @@ async fn a_receiver_that_has_not_started_has_no_handle() {
     let graph = Setup::new(&world).receiver(1, 19, false).config.graph;
     Receivers::new(Arc::clone(&host)).start(&graph, Vec::new()).await.unwrap_err();
     assert!(host.sampling.control(&ComponentId::parse("ebpf").unwrap()).is_none());
-}
-
-/// The receiver's bound and the exporters' run side by side, so a hanging receiver does not add to theirs.
-#[tokio::test(start_paused = true)]
-async fn a_receiver_that_hangs_does_not_double_the_time_to_stop() {
-    let world = World::default();
-    let mut setup = Setup::new(&world);
-    setup.pipeline().receiver.1 =
-        Arc::new(Ticks { world: world.clone(), key: HANGS, rate: 19, starts: true });
-    let agent = Agent::start(setup.config).await.unwrap();
-    pass(100).await;
-    let (asked, bound) = (Instant::now(), agent.config().shutdown_timeout);
-    let error = agent.stop().await.unwrap_err();
-    assert!(matches!(error, AgentError::Stuck), "{error}");
-    assert!(asked.elapsed() <= bound + Duration::from_secs(5), "{:?}", asked.elapsed());
-}
-
-/// The reload has gone on without the receiver, and so does the agent.
-#[tokio::test(start_paused = true)]
-async fn a_receiver_that_ends_after_its_reload_does_not_end_the_agent() {
-    let world = World::default();
-    let mut setup = Setup::new(&world);
-    setup.pipeline().receiver.1 =
-        Arc::new(Ticks { world: world.clone(), key: HANGS, rate: 19, starts: true });
-    let mut agent = Agent::start(setup.config).await.unwrap();
-    pass(100).await;
-    agent.reload(Setup::new(&world).config).await.unwrap();
-    let before = world.took("a 1").len();
-    let failed = tokio::time::timeout(Duration::from_secs(60), agent.failed()).await;
-    assert!(failed.is_err(), "{failed:?}");
-    assert!(world.took("a 1").len() > before, "the new receiver runs");
-    agent.stop().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
