@@ -67,6 +67,26 @@ fn a_variable_that_is_not_set_is_warned_of() {
     assert_eq!(text, "Warning: configuration references unset environment variable \"NOT_SET\"\n");
 }
 
+/// Expansion takes `$$` for `$`, and `${c}` for a variable: a secret with either arrives as another.
+#[test]
+fn a_variable_whose_value_is_changed_is_warned_of_and_not_shown() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
+    command.args(["validate", "--config", "agent.yaml", "--set", "service.telemetry.resource.key=${KEY}"]);
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config"));
+    let output = command.env("KEY", "1st$$2nd${THIRD}4th").env("THIRD", "3rd").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    let [line] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(
+        line.starts_with("Warning: ") && line.contains("KEY") && line.contains("${raw:env:KEY}"),
+        "{line}"
+    );
+    for part in ["1st", "2nd", "3rd", "4th"] {
+        assert!(!line.contains(part), "{line}");
+    }
+}
+
 /// A storage that keeps a day of requests, and retries that give each up after five minutes.
 #[test]
 fn retries_that_end_before_the_storage_are_warned_of() {
