@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// The longest time that a reader of a pipe may take for one record.
+/// The longest time that a reader of a pipe may take for one record. A reader that has stood still for as long is not
+/// waited for again until it reads on: records would queue up before it, and each would delay the agent's end.
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A destination of records: one appends to it, and may cut its end.
@@ -46,21 +47,23 @@ pub(crate) struct Records<T> {
     target: T,
     /// The rest of a record that is in the file in part; it must be written before anything else.
     owed: Vec<u8>,
+    /// True if the target has taken nothing since it was last waited for in vain.
+    stands: bool,
 }
 
 impl<T: Target> Records<T> {
     pub(crate) fn new(target: T) -> Self {
-        Self { target, owed: Vec::new() }
+        Self { target, owed: Vec::new(), stands: false }
     }
 
     /// Writes a record straight to the target: nothing is buffered.
     pub(crate) fn write(&mut self, record: &[u8]) -> io::Result<()> {
         if !self.owed.is_empty() {
-            let (written, result) = put(&mut self.target, &self.owed);
+            let (written, result) = put(&mut self.target, &self.owed, &mut self.stands);
             self.owed.drain(..written);
             result?;
         }
-        let (written, result) = put(&mut self.target, record);
+        let (written, result) = put(&mut self.target, record, &mut self.stands);
         if result.is_err() && written > 0 && self.target.cut(written as u64).is_err() {
             self.owed.extend_from_slice(record.get(written..).unwrap_or_default());
         }
@@ -68,18 +71,24 @@ impl<T: Target> Records<T> {
     }
 }
 
-/// Writes bytes. Returns the number of written bytes, and the error if not all were written.
-fn put(target: &mut impl Target, bytes: &[u8]) -> (usize, io::Result<()>) {
+/// Writes bytes. Returns the number of written bytes, and the error if not all were written. A target that `stands`
+/// still is not waited for.
+fn put(target: &mut impl Target, bytes: &[u8], stands: &mut bool) -> (usize, io::Result<()>) {
     let deadline = Instant::now() + TAKEN_WITHIN;
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         match target.write(rest) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
+            Ok(count) => {
+                written += count;
+                *stands = false;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // This is a pipe or device; files never block.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Err(error) = target.wait(deadline.saturating_duration_since(Instant::now())) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if let Err(error) = target.wait(if *stands { Duration::ZERO } else { left }) {
+                    *stands = true;
                     return (written, Err(error));
                 }
             }

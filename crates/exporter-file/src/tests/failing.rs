@@ -197,6 +197,41 @@ async fn a_pipe_without_a_reader_holds_up_nothing() {
     assert_eq!(samples_of(&serde_json::from_str(&line).unwrap()), 4);
 }
 
+/// A reader that stands still holds up one window for some seconds, and no other. Once it reads on, it finds whole
+/// records: the rest of the one that it had a part of, and those that come from then on.
+#[test]
+fn a_full_pipe_holds_up_one_window_and_breaks_none() {
+    let (_directory, path) = place("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let (lines, snapshotter) = counted(async {
+        let mut exporter = open(config(&path));
+        // Larger than the pipe.
+        send(&mut exporter, too_much(0)).await;
+        let stood = std::time::Instant::now();
+        for number in 1..=20 {
+            send(&mut exporter, second(number, 1)).await;
+        }
+        // Each would take five seconds if it were waited for.
+        assert!(stood.elapsed() < Duration::from_secs(50), "{:?}", stood.elapsed());
+        let reading = std::thread::spawn(move || {
+            let lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
+            lines.take(2).map(Result::unwrap).collect::<Vec<_>>()
+        });
+        // The reader may need some time for its start.
+        let mut next = 21;
+        while !reading.is_finished() {
+            send(&mut exporter, second(next, 4)).await;
+            next += 1;
+        }
+        reading.join().unwrap()
+    });
+    let counts_of = |line: &String| samples_of(&serde_json::from_str(line).unwrap());
+    assert_eq!(lines.iter().map(counts_of).collect::<Vec<_>>(), [2_000, 4]);
+    let (sent, failed) = counts(&snapshotter);
+    assert!(sent >= 4 && failed >= 2_020, "{sent} {failed}");
+}
+
 /// In a directory that others can write to, a file of ours may have a name that is theirs.
 #[tokio::test]
 async fn no_link_of_another_user_is_written_through() {
