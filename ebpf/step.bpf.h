@@ -47,8 +47,9 @@ static __always_inline int go_on(struct walk *walk, __u64 sp, __u64 fp, __u64 pc
 	return 0;
 }
 
-/* To the caller by the frame pointer, which holds only if each function keeps it: a guess. */
-static __always_inline int follow_frame_pointer(struct walk *walk)
+/* To the caller by the frame pointer, which must not lie below `least`. It holds only if each function keeps it: a
+ * guess. */
+static __always_inline int follow_frame_pointer_from(struct walk *walk, __u64 least)
 {
 	__u64 fp = walk->fp;
 
@@ -56,13 +57,18 @@ static __always_inline int follow_frame_pointer(struct walk *walk)
 	walk->kept_known = 0;
 	if (!fp)
 		return end_guess(walk, END_ROOT);
-	if (fp < walk->sp || fp & 7)
+	if (fp < least || fp & 7)
 		return end_guess(walk, END_NO_UNWIND_INFO);
 	if (bpf_probe_read_user(walk->pair, sizeof(walk->pair), (void *)fp))
 		return end_guess(walk, END_UNREADABLE);
 	if (!walk->pair[1])
 		return end_guess(walk, END_ROOT);
 	return go_on(walk, fp + 16, walk->pair[0], walk->pair[1]);
+}
+
+static __always_inline int follow_frame_pointer(struct walk *walk)
+{
+	return follow_frame_pointer_from(walk, walk->sp);
 }
 
 /* To what a signal interrupted: the kernel has put its registers on the handler's stack. */
@@ -150,6 +156,8 @@ __attribute__((noinline)) int apply_rule(struct walk *walk, __u32 index, __u64 l
 	switch (rule->cfa) {
 	case CFA_GAP:
 		return follow_frame_pointer(walk);
+	case CFA_OTHER_STACK:
+		return follow_frame_pointer_from(walk, 0);
 	case CFA_ROOT:
 		return end_guess(walk, END_ROOT);
 	case CFA_SIGNAL:

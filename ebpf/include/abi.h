@@ -219,6 +219,7 @@ enum cfa_kind {
 	CFA_PLT = 7,
 	CFA_AT_SP = 8,
 	CFA_AT_FP = 9,
+	CFA_OTHER_STACK = 10, /* by the frame pointer, wherever that leads */
 };
 
 enum saved_fp {

@@ -64,6 +64,8 @@ pub(crate) struct Elf {
     pub(crate) pieced: Vec<u64>,
     /// True if the file may be a dynamic linker.
     pub(crate) linker: bool,
+    /// True if there is code of Go's compiler in the file.
+    pub(crate) go: bool,
     /// True if the file is of musl, or has musl in it.
     pub(crate) musl: bool,
 }
@@ -89,6 +91,7 @@ impl Elf {
             entry: header.entry,
             pieced: Vec::new(),
             linker: false,
+            go: false,
             musl: false,
         };
         let dynamic = elf.segments(source, &header)?;
@@ -175,6 +178,7 @@ impl Elf {
         match names.of(section) {
             b".eh_frame" => self.eh_frame = Some(bytes),
             b".debug_frame" => self.debug_frame = Some(bytes),
+            b".gopclntab" | b".data.rel.ro.gopclntab" | b".note.go.buildid" => self.go = true,
             b".eh_frame_hdr" if self.header.is_none() && size >= LEAST_HEADER => self.header = Some(bytes),
             b".init" | b".fini" if !self.pieced.contains(&address) => self.pieced.push(address),
             _ => {}

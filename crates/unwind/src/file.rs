@@ -300,6 +300,9 @@ impl Build<'_> {
                         add(*function, found);
                     }
                 }
+                if elf.go {
+                    synthetic::go_switches(gap).for_each(|found| add(*gap_from, found));
+                }
                 if elf.musl {
                     synthetic::musl_starts(gap).for_each(|found| add(*gap_from, found));
                 }

@@ -31,6 +31,9 @@ pub enum Cfa {
     AtSp = 8,
     /// The CFA is the word at the frame pointer + `cfa_offset`, plus `add`.
     AtFp = 9,
+    /// The caller is found by the frame pointer as where no table covers the pc, but on whatever stack that is: the
+    /// function has changed to another.
+    OtherStack = 10,
 }
 
 /// The places of the caller's frame pointer.
@@ -100,6 +103,9 @@ impl Rule {
     pub const ROOT: Self = Self::only(Cfa::Root);
     /// The rule of a signal frame.
     pub const SIGNAL: Self = Self::only(Cfa::Signal);
+
+    /// The rule of a function that calls another on another stack than its own.
+    pub const OTHER_STACK: Self = Self::only(Cfa::OtherStack);
 
     const fn only(cfa: Cfa) -> Self {
         Self {

@@ -133,6 +133,23 @@ pub(crate) fn musl_starts(gap: &[u8]) -> impl Iterator<Item = Found> + '_ {
     })
 }
 
+/// The code of Go behind a change to another stack: what is called there has the frame pointer of the function that
+/// changes, which is on the stack that it comes from, and may lie anywhere.
+pub(crate) fn go_switches(gap: &[u8]) -> impl Iterator<Item = Found> + '_ {
+    /// The longest way from the change to the call.
+    const TO_CALL: usize = 48;
+    /// The place of the stack pointer in a goroutine's descriptor, `g.sched.sp`: the same since Go 1.4.
+    const STACK_POINTER: u8 = 0x38;
+    memchr::memchr_iter(0x8b, gap).filter_map(|at| {
+        let prefix = *gap.get(at.checked_sub(1)?)?;
+        // mov 0x38(register), %rsp
+        let is_switch = matches!(prefix, 0x48 | 0x49)
+            && matches!(gap.get(at + 1..)?, [operand, STACK_POINTER, ..] if operand & 0xf8 == 0x60 && operand & 7 != 4);
+        let from = at + 3;
+        is_switch.then(|| (from, (from + TO_CALL).min(gap.len()), Overlay::Rule(Rule::OTHER_STACK)))
+    })
+}
+
 /// Entries of a procedure linkage table that a link editor left without a rule: x86-64, lld.
 pub(crate) fn linkage(gap: &[u8], address: u64) -> Option<Found> {
     let first = usize::try_from(address.wrapping_neg() & 15).ok()?;

@@ -329,6 +329,19 @@ fn main_and_threads_of_musl_are_called_by_a_root() {
     assert_eq!(roots(&file), [0x1080], "of another C library");
 }
 
+/// Behind a change to another stack, in a file that has Go code: for as long as the call of what runs there takes.
+#[test]
+fn changes_of_the_stack_in_go_code_are_known() {
+    let gap: Vec<u8> =
+        [&[0x90; 16][..], &[0x48, 0x8b, 0x66, 0x38], &[0x90; 80], &[0x49, 0x8b, 0x66, 0x38]].concat();
+    let found: Vec<_> = synthetic::go_switches(&gap).map(|(from, to, _)| (from, to)).collect();
+    assert_eq!(found, [(20, 68), (104, 104)]);
+    // mov 0x38(%rsp), %rsp, which takes another byte; mov 0x30(%rsi), %rsp; mov 0x38(%rsi), %rbp
+    for other in [[0x48, 0x8b, 0x64, 0x38], [0x48, 0x8b, 0x66, 0x30], [0x48, 0x8b, 0x6e, 0x38]] {
+        assert_eq!(synthetic::go_switches(&other).count(), 0, "{other:x?}");
+    }
+}
+
 #[test]
 fn a_page_that_begins_inside_a_function_begins_with_its_rule() {
     let mut text = TestFile::new(0x100);

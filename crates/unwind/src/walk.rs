@@ -94,6 +94,7 @@ impl Walk {
     pub fn step(&mut self, rule: &Rule, stack: &StackCopy<'_>) -> Result<(), WalkEnd> {
         match rule.cfa {
             Cfa::Gap => return self.step_by_frame_pointer(stack),
+            Cfa::OtherStack => return self.step_by_frame_pointer_from(0, stack),
             Cfa::Root => return Err(WalkEnd::Root),
             Cfa::Signal => return self.return_from_signal(stack),
             _ => {}
@@ -125,11 +126,16 @@ impl Walk {
     /// # Errors
     /// Errors of [`step`](Self::step).
     pub fn step_by_frame_pointer(&mut self, stack: &StackCopy<'_>) -> Result<(), WalkEnd> {
+        self.step_by_frame_pointer_from(self.sp, stack)
+    }
+
+    /// Goes to the caller by a frame pointer that does not lie below `least`.
+    fn step_by_frame_pointer_from(&mut self, least: u64, stack: &StackCopy<'_>) -> Result<(), WalkEnd> {
         (self.guessed, self.kept_known) = (true, false);
         if self.fp == 0 {
             return Err(WalkEnd::Root);
         }
-        if self.fp < self.sp || !self.fp.is_multiple_of(8) {
+        if self.fp < least || !self.fp.is_multiple_of(8) {
             return Err(WalkEnd::NoUnwindInfo);
         }
         let [fp, return_address] = stack.words(self.fp).ok_or(WalkEnd::Unreadable)?;
@@ -174,7 +180,7 @@ impl Walk {
                 let known = self.interrupted || kept;
                 known.then(|| self.register(rule.register).wrapping_add_signed(offset))
             }
-            Cfa::Gap | Cfa::Unsupported | Cfa::Root | Cfa::Signal => None,
+            Cfa::Gap | Cfa::OtherStack | Cfa::Unsupported | Cfa::Root | Cfa::Signal => None,
         }
     }
 
@@ -361,10 +367,24 @@ mod tests {
         assert_eq!(step(&mut walk, Rule::GAP, &words), Err(WalkEnd::NoUnwindInfo));
         walk.fp = walk.sp + 8;
         assert_eq!(step(&mut walk, Rule::GAP, &words), Err(WalkEnd::Unreadable), "behind the copy");
+        (walk.sp, walk.fp) = (START + 64, START + 32);
+        assert_eq!(step(&mut walk, Rule::GAP, &words), Err(WalkEnd::NoUnwindInfo));
+        assert_eq!(step(&mut walk, Rule::OTHER_STACK, &words), Ok(()));
+        assert_eq!((walk.pc, walk.sp, walk.fp), (0x2000, START + 48, START + 48));
     }
 
     fn rules() -> impl Strategy<Value = Rule> {
-        let cfas = [Cfa::Gap, Cfa::Signal, Cfa::Sp, Cfa::Fp, Cfa::Register, Cfa::Plt, Cfa::AtSp, Cfa::AtFp];
+        let cfas = [
+            Cfa::Gap,
+            Cfa::OtherStack,
+            Cfa::Signal,
+            Cfa::Sp,
+            Cfa::Fp,
+            Cfa::Register,
+            Cfa::Plt,
+            Cfa::AtSp,
+            Cfa::AtFp,
+        ];
         let fps = [SavedFp::Same, SavedFp::AtCfa, SavedFp::AtFp, SavedFp::Lost];
         let ras = [
             ReturnAddress::AtCfa,

@@ -144,7 +144,7 @@ fn constants_are_those_of_the_header() {
 }
 
 /// Kinds of rules, as `crates/unwind` numbers them.
-const RULES: [(&str, u64); 18] = {
+const RULES: [(&str, u64); 19] = {
     use unwind::{Cfa, ReturnAddress, SavedFp};
     [
         ("CFA_GAP", Cfa::Gap as u64),
@@ -157,6 +157,7 @@ const RULES: [(&str, u64); 18] = {
         ("CFA_PLT", Cfa::Plt as u64),
         ("CFA_AT_SP", Cfa::AtSp as u64),
         ("CFA_AT_FP", Cfa::AtFp as u64),
+        ("CFA_OTHER_STACK", Cfa::OtherStack as u64),
         ("FP_SAME", SavedFp::Same as u64),
         ("FP_AT_CFA", SavedFp::AtCfa as u64),
         ("FP_AT_FP", SavedFp::AtFp as u64),

@@ -137,10 +137,12 @@ impl Follow {
         }
     }
 
-    /// True if the walk has come to another stack than the copied one: a signal handler's may be one of its own.
+    /// True if the walk has come to another stack than the copied one, or its frame pointer leads to one: a signal
+    /// handler's may be one of its own, and Go calls C on a stack above its own.
     fn is_elsewhere(&self, walk: &Walk) -> bool {
         let RawStackBody { start, bytes, .. } = self.stack.body;
-        walk.sp < start || walk.sp > start.saturating_add(bytes.into())
+        let is_led_away = walk.guessed && walk.fp < start;
+        walk.sp < start || walk.sp > start.saturating_add(bytes.into()) || is_led_away
     }
 
     /// True if there was more of the stack than the copy holds.
@@ -229,6 +231,14 @@ mod tests {
         let interrupted = follow(&saved, 1, 9).frames(signal);
         assert_eq!(pcs(&interrupted).len(), 1);
         assert_eq!(interrupted.end, abi::END_PAGE_PENDING, "on another stack, of which there is no copy");
+        let mut elsewhere = follow(&short, 1, 9);
+        elsewhere.stack.body.fp = STACK - 0x1000;
+        let switched = elsewhere.frames(|_, _, _| Next::Rule(Rule::OTHER_STACK));
+        assert_eq!(
+            (pcs(&switched).len(), switched.end),
+            (0, abi::END_PAGE_PENDING),
+            "below the copied stack"
+        );
         // Frames without a rule are followed by frame pointer, and the stack is not taken for whole.
         let chain = [0, 0, 0, CODE + 0x30];
         let followed = follow(&chain, 1, 9).frames(|_, _, _| Next::Pending);

@@ -83,8 +83,19 @@ fn in_the_kernel(cases: &[Case]) -> Vec<Outcome> {
 
 fn rules() -> impl Strategy<Value = Rule> {
     use {Cfa as C, ReturnAddress as R, SavedFp as F};
-    let cfas =
-        [C::Gap, C::Unsupported, C::Root, C::Signal, C::Sp, C::Fp, C::Register, C::Plt, C::AtSp, C::AtFp];
+    let cfas = [
+        C::Gap,
+        C::OtherStack,
+        C::Unsupported,
+        C::Root,
+        C::Signal,
+        C::Sp,
+        C::Fp,
+        C::Register,
+        C::Plt,
+        C::AtSp,
+        C::AtFp,
+    ];
     let fps = [F::Same, F::AtCfa, F::AtFp, F::Lost];
     let ras = [R::AtCfa, R::LinkRegister, R::Register, R::AtCfaUnlessChild];
     let near = || prop_oneof![8 => (-16_i16..48).prop_map(|words| words * 8), 1 => any::<i16>()];

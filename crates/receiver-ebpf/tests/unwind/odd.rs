@@ -91,3 +91,31 @@ fn programs_and_threads_of_musl_reach_their_root() {
     let callers = [("descend", DEPTH + 1), ("run", 1), ("other", 1)];
     all_are(&Program::start_by("musl-gcc", &thread, &["-static"]), &["work", "descend", "run"], &callers);
 }
+
+/// Go calls C on another stack than its own, which lies above that; its frame pointers lead back.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_stack_goes_on_below_where_go_has_changed_to_another() {
+    // As `runtime.systemstack` does it, by a descriptor that has the new stack pointer where a goroutine's has it. What
+    // makes the file one of Go's is its table of functions.
+    let source = format!(
+        "#include <pthread.h>
+        {RECURSION}
+        void change(void (*to)(void), void *descriptor);
+        __asm__(\"change: push %rbp; mov %rsp, %rbp; mov 0x38(%rsi), %rsp; call *%rdi; mov %rbp, %rsp; pop %rbp; ret\\n\"
+                \".type change, @function; .size change, . - change; .section .gopclntab, \\\"a\\\"; .byte 0; .text\");
+        static void enter(void) {{ for (;;) descend({DEPTH}); }}
+        static void *run(void *descriptor) {{ change(enter, descriptor); return descriptor; }}
+        int main() {{
+            static void *descriptor[8];
+            char above[65536] __attribute__((aligned(16)));
+            pthread_t one;
+            descriptor[7] = above + sizeof(above);
+            pthread_create(&one, 0, run, descriptor);
+            pthread_join(one, 0);
+        }}"
+    );
+    let program = Program::start(&source, &[]);
+    let callers = [("descend", DEPTH + 1), ("enter", 1), ("change", 1), ("run", 1)];
+    all_are(&program, &["work", "descend", "enter", "change", "run"], &callers);
+}

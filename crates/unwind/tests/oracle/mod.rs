@@ -229,7 +229,7 @@ fn is_synthetic(ours: Rule, theirs: Rule) -> bool {
     let child =
         Rule { ra: ReturnAddress::AtCfa, ..ours } == theirs && ours.ra == ReturnAddress::AtCfaUnlessChild;
     let gap = theirs == Rule::GAP
-        && (matches!(ours.cfa, Cfa::Root | Cfa::Signal | Cfa::Plt)
+        && (matches!(ours.cfa, Cfa::Root | Cfa::Signal | Cfa::Plt | Cfa::OtherStack)
             || (ours.cfa == Cfa::Sp && matches!(ours.cfa_offset, 8 | 16) && ours.ra_offset == -8));
     child || gap
 }
