@@ -5,7 +5,8 @@
 
 Starts the agent and then one kind of program after the other, those that this machine has. Needs root. Prints a table;
 exit code 1 if a program that ought to be has less than 99.5 % whole stacks by more than chance allows, or any return
-address that follows no call. The first seconds of each program do not count: its tables are read then.
+address that follows no call. Standard error has where such stacks end, and such addresses. The first seconds of each
+program do not count: its tables are read then.
 """
 
 import argparse
@@ -112,12 +113,13 @@ service:
         score = scores[name]
         stacks = max(score["stacks"], 1)
         share = 100 * score["whole"] / stacks
-        cuts = ", ".join(f"{key[4:]} {100 * n / stacks:.2f} %" for key, n in score.items() if key.startswith("cut "))
+        reasons = [key for key in score if key.startswith("cut ") and not key.startswith("cut at ")]
+        cuts = ", ".join(f"{key[4:]} {100 * score[key] / stacks:.2f} %" for key in reasons)
         row = [name, score["stacks"], f"{score['frames'] / stacks:.1f}", f"{share:.2f}"]
         row += [score["returns"], score["bad"], cuts]
         print("|", " | ".join(map(str, row)), "|")
         for key, n in score.most_common():
-            if key.startswith("bad at "):
+            if key.startswith("bad at ") or (gated[name] and key.startswith("cut at ")):
                 print(f"  {n} {key}", file=sys.stderr)
         is_short = is_too_short(score["stacks"], score["whole"])
         failed |= gated[name] and (is_short or score["bad"] > 0 or not score["stacks"])

@@ -84,6 +84,8 @@ class Reader:
         score["whole"] += 0 if cut else count
         if cut:
             score["cut " + cut] += count
+            path, offset = frames[-1]
+            score[f"cut at {path or 'no file'}+{offset:#x}"] += count
         after_signal = True  # the leaf
         for path, offset in frames:
             if path and not after_signal:
