@@ -63,7 +63,7 @@ fn what_runs_is_in_the_tables_of_each_view_and_no_name_is_printed_raw() {
     let (agent, socket) = start(199);
     let table = |arguments: &[&str]| {
         let text = printed(&top(&socket, arguments).output().expect("it starts"));
-        assert!(!text.contains(|c| c != '\n' && configtypes::is_unseen(c)), "{text:?}");
+        assert!(!text.contains(|c| c != '\n' && textline::is_unseen(c)), "{text:?}");
         text
     };
     let executables = table(&["--once", "-d", "2"]);

@@ -59,7 +59,6 @@ mod fault;
 mod headers;
 pub mod secret;
 mod section;
-mod unseen;
 
 pub use byte_size::ByteSize;
 pub use duration::{GoDuration, GoDurationOption};
@@ -67,4 +66,3 @@ pub use fault::Fault;
 pub use headers::Headers;
 pub use secret::Secret;
 pub use section::section;
-pub use unseen::{is_unseen, printable};

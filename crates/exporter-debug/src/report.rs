@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use configtypes::printable;
 use pdata::rfc3339;
+use textline::printable;
 use windows::{Closed, GroupBy, Grouping};
 
 use crate::config::{Config, Verbosity};

@@ -7,7 +7,7 @@ use exporterhelper::{Delivered, DeliverySettings, SendError};
 use metrics::{Counter, counter, describe_counter};
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceResponse;
 
-use crate::causes::one_line;
+use crate::reason::one_line;
 
 const REJECTED: &str = "otelcol_exporter_otlp_rejected_profiles_total";
 

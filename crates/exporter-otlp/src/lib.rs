@@ -6,7 +6,6 @@
 mod address;
 mod answers;
 mod balance;
-mod causes;
 mod config;
 mod conn;
 mod connect;
@@ -14,6 +13,7 @@ mod error;
 mod grpc;
 mod http;
 mod proxy;
+mod reason;
 mod stack;
 mod tls;
 

@@ -9,6 +9,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use textline::one_line;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -254,7 +255,7 @@ fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>, versi
     if status == StatusCode::GONE || message.contains("Too large resource version") {
         return ApiError::Expired(version.to_owned());
     }
-    ApiError::Status { code: status.as_u16(), message: one_line(&message), retry_after }
+    ApiError::Status { code: status.as_u16(), message: one_line(&message, MAX_MESSAGE), retry_after }
 }
 
 /// The error for an event that ends a watch.
@@ -264,14 +265,8 @@ pub(crate) fn ended(status: ApiStatus, version: &str) -> ApiError {
     if code == StatusCode::GONE {
         return ApiError::Expired(version.to_owned());
     }
-    let message = one_line(&status.message.unwrap_or_default());
+    let message = one_line(&status.message.unwrap_or_default(), MAX_MESSAGE);
     ApiError::Status { code: code.as_u16(), message, retry_after: None }
-}
-
-/// The beginning of a text that is to be logged.
-fn one_line(text: &str) -> String {
-    let printable = text.chars().map(|char| if configtypes::is_unseen(char) { ' ' } else { char });
-    printable.take(MAX_MESSAGE).collect()
 }
 
 fn retry_after(response: &Response<Incoming>) -> Option<Duration> {

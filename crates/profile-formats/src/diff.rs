@@ -71,7 +71,7 @@ mod tests {
             let document = roxmltree::Document::parse(&picture).unwrap();
             assert_eq!(document.descendants().filter(|node| node.has_tag_name("script")).count(), 1);
             for text in [&picture, &lines] {
-                assert!(!text.contains(|c: char| c != '\n' && configtypes::is_unseen(c)), "{text}");
+                assert!(!text.contains(|c: char| c != '\n' && textline::is_unseen(c)), "{text}");
             }
             for line in lines.lines() {
                 let [after, before, stack] = line.rsplitn(3, ' ').collect::<Vec<_>>()[..] else {

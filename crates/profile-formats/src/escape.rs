@@ -1,6 +1,6 @@
 //! Escapes for names of other programs in text.
 
-use configtypes::is_unseen;
+use textline::is_unseen;
 
 /// Appends a name for a line of folded stacks. Characters that would end the name or its line, those that a terminal
 /// would not show, and the backslash are written as `\xHH` or `\u{HHHH}`.

@@ -1,6 +1,6 @@
 //! Escapes for text in XML.
 
-use configtypes::is_unseen;
+use textline::is_unseen;
 
 /// Appends text as the content of an element or an attribute, with its markup escaped. Characters that do not show,
 /// some of which XML forbids, are written as `\u{HHHH}`.

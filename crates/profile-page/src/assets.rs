@@ -117,7 +117,7 @@ mod tests {
             let (first, last) = item.split_once('-').unwrap_or((item, item));
             escaped.extend((number(first)..=number(last)).filter_map(char::from_u32));
         }
-        let unseen = (char::MIN..=char::MAX).filter(|&character| configtypes::is_unseen(character));
+        let unseen = (char::MIN..=char::MAX).filter(|&character| textline::is_unseen(character));
         assert!(escaped == unseen.collect::<BTreeSet<_>>());
         assert!(SCRIPT.matches("UNSEEN").count() == 3 && SCRIPT.contains("folded(base(group))"));
     }

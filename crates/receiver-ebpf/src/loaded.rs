@@ -57,14 +57,8 @@ pub(crate) fn newest_bpf_program() -> Option<u32> {
 }
 
 fn is_gone(error: &ProgramError) -> bool {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return error.kind() == std::io::ErrorKind::NotFound;
-        }
-        source = error.source();
-    }
-    false
+    let cause = textline::causes(error).find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]

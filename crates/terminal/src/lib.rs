@@ -1,7 +1,7 @@
 //! Summaries of recordings for people at a terminal.
 //!
 //! Pure: no I/O, no clocks, no threads. Users choose names, so those that are printed have passed
-//! [`configtypes::printable`].
+//! [`textline::printable`].
 
 mod figures;
 mod names;

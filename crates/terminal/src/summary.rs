@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use configtypes::printable;
+use textline::printable;
 
 use crate::figures::{grouped, percent, shortened};
 use crate::tally::Tally;

@@ -124,6 +124,6 @@ proptest! {
         tally.sample(&sample(1, 1, &format!("/{path}"), vec![frame(&[&function])]));
         let text = summary(&tally, &Facts::default());
         prop_assert_eq!(text.lines().count(), 10, "{:?}", text);
-        prop_assert!(!text.contains(|c| c != '\n' && configtypes::is_unseen(c)), "{:?}", text);
+        prop_assert!(!text.contains(|c| c != '\n' && textline::is_unseen(c)), "{:?}", text);
     }
 }

@@ -370,14 +370,14 @@ proptest! {
         for tab in Tab::ALL {
             let mut shown = View::new(tab, Sort::Own, &filter);
             let text = plain(&history, &shown, 9);
-            prop_assert!(!text.contains(|c| c != '\n' && configtypes::is_unseen(c)), "{text:?}");
+            prop_assert!(!text.contains(|c| c != '\n' && textline::is_unseen(c)), "{text:?}");
             for key in keys.chars() {
                 shown.press(Key::Character(key), &history);
             }
             let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
             draw(&history, &mut shown, &Screen { source: &source, has_colors: true }, &mut buffer);
             for cell in &buffer.content {
-                prop_assert!(!cell.symbol().contains(configtypes::is_unseen), "{:?}", cell.symbol());
+                prop_assert!(!cell.symbol().contains(textline::is_unseen), "{:?}", cell.symbol());
             }
         }
     }

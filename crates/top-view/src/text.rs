@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use configtypes::printable;
+use textline::printable;
 use unicode_width::UnicodeWidthChar as _;
 
 /// Least columns for a name and its module.
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_steers_a_terminal_is_escaped_and_marks_are_left_out() {
-        assert_eq!(shown("a\u{1b}[2J\u{202e}e\u{301}\u{fe0f}"), "a\\u{1b}[2J\\u{202e}e");
+        assert_eq!(shown("a\u{1b}[2J\u{202e}e\u{301}\u{fe0f}"), "a\\u{1b}[2J\\u{202e}e\\u{fe0f}");
         assert_eq!(
             (fitted("abcdefgh", 5), fitted("中中中", 5), fitted("ab", 0)),
             ("ab…gh".into(), "中…中".into(), "".into())
@@ -107,7 +107,7 @@ mod tests {
         fn any_text_fits(text in any::<String>(), columns in 0_usize..40) {
             for fitted in [fitted(&text, columns), paired(&text, &text, columns), beginning(&text, columns)] {
                 prop_assert!(width(&fitted) <= columns);
-                prop_assert!(!fitted.contains(configtypes::is_unseen));
+                prop_assert!(!fitted.contains(textline::is_unseen));
             }
         }
     }

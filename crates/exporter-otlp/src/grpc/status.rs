@@ -4,10 +4,11 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use exporterhelper::SendError;
+use textline::{causes, joined};
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt as _;
 
-use crate::causes::{causes, one_line, with_causes};
+use crate::reason::one_line;
 
 /// First words of tonic's error for an answer that is too large.
 const ANSWER_TOO_LARGE: &str = "Error, decoded message length too large";
@@ -53,7 +54,7 @@ fn retry_info(status: &Status) -> Option<Duration> {
 
 /// A status in one line, with its causes.
 fn describe(status: &Status) -> String {
-    with_causes(format!("{:?}: {}", status.code(), one_line(status.message())), causes(status))
+    joined(format_args!("{:?}: {}", status.code(), one_line(status.message())), causes(status))
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use serde_json::Value;
 
 use super::body::{JSON, PROTOBUF};
 use super::retry_after;
-use crate::causes::one_line;
 use crate::config::Encoding;
+use crate::reason::one_line;
 
 /// First characters of gRPC's content type.
 const GRPC: &str = "application/grpc";

@@ -22,7 +22,6 @@ use tower::Service;
 use self::body::Body;
 use self::target::Target;
 use crate::answers::Answers;
-use crate::causes::{causes, with_causes};
 use crate::config::HttpConfig;
 use crate::connect::Connector;
 use crate::error::ConnectError;
@@ -103,7 +102,7 @@ impl Http {
             .client
             .request(request)
             .await
-            .map_err(|error| SendError::retryable(with_causes(error.to_string(), causes(&error))))?;
+            .map_err(|error| SendError::retryable(textline::with_causes(&error)))?;
         let (head, body) = answer.into_parts();
         if head.status.is_success() {
             return answer::read(&head.headers, body, self.body.encoding)

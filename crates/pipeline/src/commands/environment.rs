@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use receiver_ebpf::preflight::{Finding, Verdict};
+use textline::with_causes;
 
 use super::error::CommandError;
 use super::{doctor, reach};
@@ -27,7 +28,11 @@ pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandE
         let name = format!("exporters::{id}");
         let exporter_settings = exporterhelper::DeliverySettings::new(&id.to_string());
         let settings = ExporterSettings { id, exporter: exporter_settings, host: Arc::<Host>::default() };
-        checks.result(&name, "could start", exporter.check(&settings).map_err(one_line))?;
+        checks.result(
+            &name,
+            "could start",
+            exporter.check(&settings).map_err(|error| with_causes(&*error)),
+        )?;
         checks.doubt(&name, exporter.exposed())?;
         for endpoint in exporter.connects_to() {
             checks.result(
@@ -40,7 +45,7 @@ pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandE
     }
     for (id, extension) in &config.graph.extensions {
         let name = format!("extensions::{id}");
-        checks.result(&name, "could start", extension.check().map_err(one_line))?;
+        checks.result(&name, "could start", extension.check().map_err(|error| with_causes(&*error)))?;
         checks.listening(&name, &extension.holds())?;
     }
     for path in config.telemetry.logs.files() {
@@ -94,17 +99,6 @@ impl Checks<'_> {
         let Self { failed, all, .. } = self;
         if failed > 0 { Err(CommandError::Checks { failed, all }) } else { Ok(()) }
     }
-}
-
-/// The texts of an error and its causes, in one line.
-fn one_line(error: crate::components::BoxError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

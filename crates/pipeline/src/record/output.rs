@@ -75,7 +75,7 @@ pub(super) fn name(path: &Path) -> String {
     if path == Path::new("-") {
         return STDOUT.to_owned();
     }
-    configtypes::printable(&path.to_string_lossy()).into_owned()
+    textline::printable(&path.to_string_lossy()).into_owned()
 }
 
 #[cfg(test)]

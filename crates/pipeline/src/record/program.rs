@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use configtypes::printable;
+use textline::printable;
 use thiserror::Error;
 
 /// Directories that are searched if `PATH` is not set, as glibc does.

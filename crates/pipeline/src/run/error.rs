@@ -42,15 +42,3 @@ pub enum ReloadError {
     #[error("the old configuration cannot be started again either")]
     Fatal(#[source] AgentError),
 }
-
-/// The texts of an error and its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}

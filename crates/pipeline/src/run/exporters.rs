@@ -9,12 +9,13 @@ use std::time::Duration;
 use componentstatus::{Kind, Stage};
 use layers::{Sink, SinkBounds};
 use procfs::MemoryGroup;
+use textline::with_causes;
 use tokio::task;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::bounded::{EXPORTER_WITHIN, within};
-use super::error::{AgentError, chain};
+use super::error::AgentError;
 use crate::components::{BoxedStage, ExporterConfig, ExporterSettings, Host};
 use crate::config::{ComponentId, Graph, Pipeline};
 
@@ -219,7 +220,7 @@ async fn start_after(
         match started.unwrap_or_else(|panic| Err(panic.into())) {
             Ok(service) => return service,
             Err(error) => {
-                let error = chain(&*error);
+                let error = with_causes(&*error);
                 settings.exporter.status.failed(&error);
                 let exporter = &*settings.exporter.id;
                 warn!(exporter, error, "Exporter cannot take its predecessor's place yet. Trying again.");

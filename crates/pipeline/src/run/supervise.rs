@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use telemetry::config::Telemetry;
 use telemetry::{Handle, TelemetryError};
+use textline::with_causes;
 use thiserror::Error;
 use tokio::task;
 use tracing::{error, info, warn};
 
-use super::error::chain;
 use super::systemd::{self, Notice};
 use super::{Agent, AgentError, ReloadError};
 use crate::config::{Alias, Config, MetricsLevel};
@@ -141,8 +141,8 @@ impl Refusal {
         match self {
             // The faults are one a line, for people at a terminal.
             Self::Load(faults) => faults.lines().map(str::trim).collect::<Vec<_>>().join("; "),
-            Self::Telemetry(error) => chain(error),
-            Self::Reload(error) => chain(error),
+            Self::Telemetry(error) => with_causes(error),
+            Self::Reload(error) => with_causes(error),
         }
     }
 }

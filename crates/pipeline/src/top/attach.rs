@@ -150,7 +150,7 @@ impl Connection {
         match first {
             Ok(Ok(Some(Message::Hello(hello)))) => Ok(Self { hello, ..connection }),
             Ok(Ok(Some(Message::Refused { reason }))) => {
-                Err(Failure::Other(configtypes::printable(&reason).into_owned()))
+                Err(Failure::Other(textline::printable(&reason).into_owned()))
             }
             Ok(Ok(Some(Message::Report(_) | Message::Skipped { .. }))) => {
                 Err(Failure::Other("it does not say who it is".to_owned()))

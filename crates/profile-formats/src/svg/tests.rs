@@ -40,7 +40,7 @@ fn hostile_names_stay_text() {
     let titles = titles(&svg);
     assert_eq!(titles[0], "all — 72 count, 100.00% (self 0)");
     assert!(titles.iter().any(|title| title.contains("<script>alert(1)</script>")));
-    assert!(!svg.contains(|c: char| c != '\n' && configtypes::is_unseen(c)));
+    assert!(!svg.contains(|c: char| c != '\n' && textline::is_unseen(c)));
 }
 
 proptest! {

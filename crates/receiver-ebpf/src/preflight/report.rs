@@ -1,7 +1,5 @@
 //! The report of what works on this machine, what does not, and the remedies: for people, before they run the agent.
 
-use std::error::Error;
-
 use super::facts::Facts;
 use super::{
     CAP_BPF, CAP_CHECKPOINT_RESTORE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_SYS_ADMIN,
@@ -63,16 +61,11 @@ pub fn report() -> Vec<Finding> {
 }
 
 fn attempt(name: &str, works: &str, result: Result<(), StartError>) -> Finding {
-    let Err(error) = result else { return finding(name, Verdict::Works, works) };
-    let mut found = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
+    match result {
+        Ok(()) => finding(name, Verdict::Works, works),
         // The verifier's log has many lines, of which the last ones have the reason.
-        let text = source.to_string().lines().collect::<Vec<_>>().join(" ");
-        found.push_str(&format!(": {text}"));
-        cause = source.source();
+        Err(error) => finding(name, Verdict::Fails, &textline::with_causes(&error)),
     }
-    finding(name, Verdict::Fails, &found)
 }
 
 fn finding(name: &str, verdict: Verdict, found: &str) -> Finding {

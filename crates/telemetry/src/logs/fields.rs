@@ -1,6 +1,6 @@
 //! The message and the fields of an event.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 
 use serde_json::Value;
 use tracing::Event;
@@ -51,21 +51,10 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.add(field, Chain(value).to_string().into());
+        self.add(field, textline::with_causes(value).into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.add(field, format!("{value:?}").into());
-    }
-}
-
-/// An error with its causes, on one line.
-struct Chain<'a>(&'a (dyn std::error::Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        std::iter::successors(self.0.source(), |error| error.source())
-            .try_for_each(|cause| write!(f, ": {cause}"))
     }
 }

@@ -139,14 +139,14 @@ fn free(key: &str) -> String {
 
 fn needs_quotes(text: &str) -> bool {
     text.is_empty()
-        || text.contains(|c: char| c.is_whitespace() || configtypes::is_unseen(c) || c == '"' || c == '=')
+        || text.contains(|c: char| c.is_whitespace() || textline::is_unseen(c) || c == '"' || c == '=')
 }
 
 /// Appends `text`; characters that could end the line or steer a terminal are escaped.
 fn one_line(line: &mut String, text: &str) {
     for c in text.chars() {
         match c {
-            c if configtypes::is_unseen(c) => line.extend(c.escape_default()),
+            c if textline::is_unseen(c) => line.extend(c.escape_default()),
             c => line.push(c),
         }
     }
