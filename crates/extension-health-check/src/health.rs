@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use componentstatus::{Board, Readiness};
 use confighttp::{ListenError, Server};
 use rustix::time::{ClockId, clock_gettime};
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::body::Body;
@@ -25,7 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct HealthCheck {
     server: Server,
-    watch: AbortHandle,
+    /// The task that looks at the agent's health; it ends with the server.
+    watch: AbortOnDropHandle<()>,
 }
 
 /// The state that answers are made from.
@@ -50,7 +51,7 @@ impl HealthCheck {
         let router = Router::new().fallback(answer).with_state(health.clone());
         let server = Server::start(&endpoint, router)?;
         info!(endpoint = %server.address(), "Serving the health check.");
-        let watch = tokio::spawn(watch(health)).abort_handle();
+        let watch = AbortOnDropHandle::new(tokio::spawn(watch(health)));
         Ok(Self { server, watch })
     }
 
@@ -64,12 +65,6 @@ impl HealthCheck {
     pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         self.watch.abort();
         self.server.stop()
-    }
-}
-
-impl Drop for HealthCheck {
-    fn drop(&mut self) {
-        self.watch.abort();
     }
 }
 

@@ -10,8 +10,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use textline::one_line;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::authorities::Authorities;
 use crate::connect::{self, ApiEndpoint};
@@ -64,17 +64,8 @@ pub(crate) enum PodPage {
 #[derive(Debug)]
 struct ApiAnswer {
     body: Incoming,
-    _connection: DrivenConnection,
-}
-
-/// The task that moves a connection's bytes; it ends with this.
-#[derive(Debug)]
-struct DrivenConnection(JoinHandle<()>);
-
-impl Drop for DrivenConnection {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    /// The task that moves the connection's bytes; it ends with this.
+    _connection: AbortOnDropHandle<()>,
 }
 
 /// A watch that the server has begun to answer, line by line.
@@ -146,7 +137,7 @@ impl Api {
     ) -> Result<(StatusCode, (ApiAnswer, Option<Duration>)), ApiError> {
         let (mut sender, driver) = http1::handshake(connection).await.map_err(ApiError::Broken)?;
         // What becomes of the connection is seen by whoever reads the answer.
-        let driven = DrivenConnection(tokio::spawn(async move { drop(driver.await) }));
+        let driven = AbortOnDropHandle::new(tokio::spawn(async move { drop(driver.await) }));
         let selector = encoded(&format!("spec.nodeName={}", self.node));
         let request = Request::get(format!("/api/v1/pods?fieldSelector={selector}&{query}"))
             .header(HOST, self.endpoint.authority())

@@ -21,7 +21,7 @@ use std::task::{Context, Poll, ready};
 
 use otlp_profiles::Finished;
 use pdata::Watermark;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tower::{Layer, Service};
 use tracing::error;
 
@@ -88,7 +88,7 @@ where
         let sender = Sender::new(inner, shared.clone(), &self.config);
         Queue {
             shared,
-            task: Some(Task(tokio::spawn(sender.run()))),
+            task: Some(AbortOnDropHandle::new(tokio::spawn(sender.run()))),
             stop: self.stop.clone(),
             waits: self.config.enabled && self.config.wait_for_result,
         }
@@ -103,21 +103,11 @@ where
 #[derive(Debug)]
 pub struct Queue {
     shared: Arc<QueueState>,
-    /// The task that sends; `None` once the stream is over.
-    task: Option<Task>,
+    /// The task that sends, which ends with the queue; `None` once the stream is over.
+    task: Option<AbortOnDropHandle<()>>,
     stop: Stop,
     /// True if a window is acked only once its own requests are over.
     waits: bool,
-}
-
-/// The task that sends; it ends with the queue.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Queue {
@@ -133,7 +123,7 @@ impl Service<Finished> for Queue {
     type Future = AckFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        if self.task.as_ref().is_some_and(|task| task.0.is_finished()) {
+        if self.task.as_ref().is_some_and(AbortOnDropHandle::is_finished) {
             return Poll::Ready(Err(Stopped::queue()));
         }
         ready!(self.shared.poll_room(cx));
@@ -147,8 +137,8 @@ impl Service<Finished> for Queue {
             self.stop.end();
             let task = self.task.take();
             return Box::pin(async move {
-                if let Some(mut task) = task {
-                    (&mut task.0).await.map_err(Stopped::task)?;
+                if let Some(task) = task {
+                    task.await.map_err(Stopped::task)?;
                 }
                 Ok(Watermark::END)
             });
