@@ -6,7 +6,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use symbolize::{ByteSource, DebugPart, DebugParts, Demangle, JitDump, KernelSymbols, Limits, LineTables, PerfMap, SymbolFile, demangle};
+use symbolize::{
+    ByteSource, DebugPart, DebugParts, Demangle, JitDump, JitFunctions, KernelSymbols, Limits, LineTables,
+    PerfMap, SymbolFile, demangle,
+};
 
 const MEMORY: usize = 4 << 20;
 
@@ -58,17 +61,17 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(tables.memory() <= 2 * MEMORY);
         }
         4 => {
-            let (mut map, half) = (PerfMap::new(MEMORY), rest.len() / 2);
+            let (mut map, half) = (JitFunctions::new(MEMORY), rest.len() / 2);
             let (first, second) = rest.split_at(half);
             for text in [first, second] {
-                assert!(map.add(text).consumed <= text.len() && map.memory() <= MEMORY);
+                assert!(PerfMap.add(text, &mut map).consumed <= text.len() && map.memory() <= MEMORY);
             }
             for at in (0..0x1_0000).step_by(256) {
                 assert!(map.find(at).is_none_or(|found| found.start <= at && !found.name.is_empty()));
             }
         }
         5 => {
-            let (mut map, mut dump, half) = (PerfMap::new(MEMORY), JitDump::default(), rest.len() / 2);
+            let (mut map, mut dump, half) = (JitFunctions::new(MEMORY), JitDump::default(), rest.len() / 2);
             let consumed = dump.add(&rest[..half], &mut map).consumed;
             assert!(consumed <= half && map.memory() <= MEMORY);
             assert!(dump.add(&rest[consumed..], &mut map).consumed <= rest.len() - consumed);

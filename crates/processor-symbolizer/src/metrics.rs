@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-use symbolize::PerfMapLines;
+use symbolize::AddedFunctions;
 
 use crate::request::Unnamed;
 
@@ -16,8 +16,8 @@ const DEBUG_FILES: &str = "otelcol_processor_symbolizer_debug_files_total";
 const DEBUG_PARTS: &str = "otelcol_processor_symbolizer_debug_parts_total";
 const EVICTED: &str = "otelcol_processor_symbolizer_evicted_files_total";
 const CACHE: &str = "otelcol_processor_symbolizer_cache_bytes";
-const PERF_MAPS: &str = "otelcol_processor_symbolizer_perf_maps_total";
-const PERF_MAP_LINES: &str = "otelcol_processor_symbolizer_perf_map_lines_total";
+const JIT_LISTS: &str = "otelcol_processor_symbolizer_jit_lists_total";
+const JIT_FUNCTIONS: &str = "otelcol_processor_symbolizer_jit_functions_total";
 const LINE_TABLES: &str = "otelcol_processor_symbolizer_line_tables_total";
 const LINES: &str = "otelcol_processor_symbolizer_lines_total";
 const OPEN: &str = "otelcol_processor_symbolizer_open_files";
@@ -30,10 +30,10 @@ pub(crate) fn describe() {
         (TABLES, "Files opened for their symbols, by outcome."),
         (DEBUG_FILES, "Files found that may have the symbols which others were stripped of, by outcome."),
         (
-            PERF_MAPS,
-            "Lists and dumps of functions that processes compile at run time, looked for, by outcome.",
+            JIT_LISTS,
+            "Lists of functions that processes compile at run time, perf's and jitdumps, looked for, by outcome.",
         ),
-        (PERF_MAP_LINES, "Lines of those lists and records of those dumps, by outcome."),
+        (JIT_FUNCTIONS, "Functions of those lists, by outcome."),
         (LINE_TABLES, "Files whose debug information was looked into, by outcome."),
         (LINES, "Addresses whose lines were looked up, by outcome."),
         (DEBUG_PARTS, "Other files that have parts of a file's debug information, by part and outcome."),
@@ -82,17 +82,17 @@ pub(crate) fn table_without_time(outcome: &'static str) {
 }
 
 /// Counts a search for a list of functions that a process compiles at run time, perf's or a jitdump.
-pub(crate) fn perf_map(outcome: &'static str) {
-    counter!(PERF_MAPS, "outcome" => outcome).increment(1);
+pub(crate) fn jit_list(outcome: &'static str) {
+    counter!(JIT_LISTS, "outcome" => outcome).increment(1);
 }
 
-/// Counts lines of a list of functions that a process compiles at run time, or a jitdump's records of functions.
-pub(crate) fn perf_map_lines(lines: PerfMapLines) {
-    let PerfMapLines { consumed: _, taken, overlapping, refused, full } = lines;
+/// Counts the functions in a piece of such a list.
+pub(crate) fn jit_functions(added: AddedFunctions) {
+    let AddedFunctions { consumed: _, taken, overlapping, refused, full } = added;
     for (outcome, count) in
         [("taken", taken), ("overlapping", overlapping), ("refused", refused), ("full", full)]
     {
-        counter!(PERF_MAP_LINES, "outcome" => outcome).increment(count);
+        counter!(JIT_FUNCTIONS, "outcome" => outcome).increment(count);
     }
 }
 

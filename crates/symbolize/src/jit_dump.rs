@@ -1,7 +1,7 @@
 //! Functions that compilers at run time write to a jitdump: `jit-PID.dump`, records with the code and the name of each
 //! function. Only names are read. Source: `tools/perf/Documentation/jitdump-specification.txt` of Linux.
 
-use crate::perf_map::{LONGEST_NAME, PerfMap, PerfMapLines};
+use crate::jit_functions::{AddedFunctions, JitFunctions, LONGEST_NAME};
 
 /// The first number of a jitdump, in the byte order of its machine.
 const MAGIC: u32 = 0x4a69_5444;
@@ -53,8 +53,8 @@ enum Next<'a> {
 impl JitDump {
     /// Adds the functions of the next bytes of the file to `functions`. A function that lies where others do takes
     /// their place. Bytes that were not consumed are to be passed again, with those that follow them.
-    pub fn add(&mut self, bytes: &[u8], functions: &mut PerfMap) -> PerfMapLines {
-        let (mut lines, mut rest) = (PerfMapLines::default(), bytes);
+    pub fn add(&mut self, bytes: &[u8], functions: &mut JitFunctions) -> AddedFunctions {
+        let (mut added, mut rest) = (AddedFunctions::default(), bytes);
         loop {
             let skipped = usize::try_from(self.skipped).unwrap_or(usize::MAX).min(rest.len());
             rest = rest.get(skipped..).unwrap_or_default();
@@ -69,23 +69,23 @@ impl JitDump {
                 Next::Unfinished => break,
                 Next::Broken => {
                     self.is_broken = true;
-                    lines.refused += 1;
+                    added.refused += 1;
                     0
                 }
                 Next::Other { length } => length,
                 Next::Loaded { length, start, size, name } => {
-                    functions.insert_function((start, size), name, &mut lines);
+                    functions.insert_function((start, size), name, &mut added);
                     length
                 }
                 Next::Moved { length, from, to, size } => {
-                    functions.move_function(from, (to, size), &mut lines);
+                    functions.move_function(from, (to, size), &mut added);
                     length
                 }
             };
             self.has_begun = true;
         }
-        lines.consumed = bytes.len() - rest.len();
-        lines
+        added.consumed = bytes.len() - rest.len();
+        added
     }
 
     /// The part that the bytes begin with.
@@ -160,16 +160,15 @@ mod tests {
     }
 
     /// Reads a dump in pieces that end at those places.
-    fn read(dump: &[u8], mut ends: Vec<usize>) -> (PerfMap, PerfMapLines) {
-        let (mut map, mut reader, mut lines) =
-            (PerfMap::new(MEMORY), JitDump::default(), PerfMapLines::default());
+    fn read(dump: &[u8], mut ends: Vec<usize>) -> (JitFunctions, AddedFunctions) {
+        let (mut functions, mut reader, mut added) =
+            (JitFunctions::new(MEMORY), JitDump::default(), AddedFunctions::default());
         ends.push(dump.len());
         ends.sort_unstable();
         for end in ends.into_iter().map(|end| end.min(dump.len())) {
-            let added = reader.add(&dump[lines.consumed..end.max(lines.consumed)], &mut map);
-            lines += added;
+            added += reader.add(&dump[added.consumed..end.max(added.consumed)], &mut functions);
         }
-        (map, lines)
+        (functions, added)
     }
 
     #[test]
@@ -182,13 +181,13 @@ mod tests {
             loaded(0x2000, 0x10, "second", 5),
             moved(0x1000, 0x3000, 0x20),
         ];
-        let (map, lines) = read(&dump.concat(), vec![]);
-        let name = |at| map.find(at).map(|found| found.name.to_owned());
+        let (functions, added) = read(&dump.concat(), vec![]);
+        let name = |at| functions.find(at).map(|found| found.name.to_owned());
         assert_eq!(
             [0x1000, 0x200f, 0x2010, 0x3000, 0x301f, 0x3020].map(name).map(|name| name.unwrap_or_default()),
             ["", "second", "", "first", "first", ""]
         );
-        assert_eq!((lines.taken, lines.overlapping, lines.refused), (3, 1, 0));
+        assert_eq!((added.taken, added.overlapping, added.refused), (3, 1, 0));
     }
 
     #[test]
@@ -198,8 +197,8 @@ mod tests {
             [header(), record(9, &[], &[]), vec![0; 64]].concat(),
             header().into_iter().rev().collect(),
         ] {
-            let (map, lines) = read(&bytes, vec![20, 60]);
-            assert_eq!((map.functions(), lines.refused, lines.consumed), (0, 1, bytes.len()));
+            let (functions, added) = read(&bytes, vec![20, 60]);
+            assert_eq!((functions.ranges(), added.refused, added.consumed), (0, 1, bytes.len()));
         }
     }
 
@@ -215,8 +214,8 @@ mod tests {
             let records = records.chain(moves.iter().map(|(from, to)| moved(from * 16, to * 16, 16)));
             let dump: Vec<u8> = header().into_iter().chain(records.flatten()).collect();
             let (whole, all) = read(&dump, vec![]);
-            let (pieces, lines) = read(&dump, ends.iter().map(|end| end.index(dump.len() + 1)).collect());
-            prop_assert_eq!((all, all.consumed), (lines, dump.len()));
+            let (pieces, added) = read(&dump, ends.iter().map(|end| end.index(dump.len() + 1)).collect());
+            prop_assert_eq!((all, all.consumed), (added, dump.len()));
             for at in (0..80 * 16).step_by(8) {
                 prop_assert_eq!(whole.find(at), pieces.find(at));
             }
@@ -234,8 +233,8 @@ mod tests {
             let start = [kind, length.into()].into_iter().flat_map(u32::to_ne_bytes);
             let header = if with_header { header() } else { Vec::new() };
             let dump: Vec<u8> = header.into_iter().chain(start).chain(bytes).collect();
-            let (map, lines) = read(&dump, vec![dump.len() / 2]);
-            prop_assert!(lines.consumed <= dump.len() && map.memory() <= MEMORY);
+            let (functions, added) = read(&dump, vec![dump.len() / 2]);
+            prop_assert!(added.consumed <= dump.len() && functions.memory() <= MEMORY);
         }
     }
 }

@@ -12,6 +12,7 @@ mod elf;
 mod flatten;
 mod go;
 mod jit_dump;
+mod jit_functions;
 mod kernel;
 mod names;
 mod outline;
@@ -31,8 +32,9 @@ pub use dwarf::{DebugPart, DebugParts, LineTables};
 /// The reason for which names of a file cannot be had.
 pub use elffile::ElfError as SymbolError;
 pub use jit_dump::JitDump;
+pub use jit_functions::{AddedFunctions, JitFunction, JitFunctions};
 pub use kernel::{KernelFunction, KernelSymbols};
 pub use outline::Outline;
-pub use perf_map::{JitFunction, PerfMap, PerfMapLines};
+pub use perf_map::PerfMap;
 pub use source_line::SourceLine;
 pub use symbol_file::{Limits, Resolved, SymbolFile};

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use foreignfile::Opened;
-use symbolize::{JitDump, PerfMap, PerfMapLines};
+use symbolize::{AddedFunctions, JitDump, JitFunctions, PerfMap};
 
 /// The most bytes that a list may have: larger ones are refused.
 pub(super) const MAX_LIST: u64 = 256 << 20;
@@ -28,9 +28,9 @@ pub(super) enum ListForm {
 }
 
 impl ListForm {
-    fn add(&mut self, bytes: &[u8], functions: &mut PerfMap) -> PerfMapLines {
+    fn add(&mut self, bytes: &[u8], functions: &mut JitFunctions) -> AddedFunctions {
         match self {
-            Self::Lines => functions.add(bytes),
+            Self::Lines => PerfMap.add(bytes, functions),
             Self::Dump(dump) => dump.add(bytes, functions),
         }
     }
@@ -58,7 +58,7 @@ pub(super) struct Reading {
     pub(super) anew: bool,
     /// True if there are more bytes to be read at once.
     pub(super) more: bool,
-    pub(super) lines: PerfMapLines,
+    pub(super) added: AddedFunctions,
 }
 
 impl List {
@@ -70,7 +70,7 @@ impl List {
     pub(super) fn read(
         known: &mut Option<Self>,
         (opened, form): (&mut Opened<'_>, ListForm),
-        functions: &mut PerfMap,
+        functions: &mut JitFunctions,
     ) -> io::Result<Reading> {
         let found = *opened.found();
         let file = (found.device, found.inode);
@@ -84,7 +84,7 @@ impl List {
         if !goes_on {
             anew = known.is_some();
             if anew {
-                replaced = functions.functions() > 0;
+                replaced = functions.ranges() > 0;
                 functions.clear();
             }
             *known = None;
@@ -102,7 +102,7 @@ impl List {
     ///
     /// # Errors
     /// The error of reading; `NotFound` if the list is not held, or has been written anew.
-    pub(super) fn read_rest(&mut self, functions: &mut PerfMap) -> io::Result<Reading> {
+    pub(super) fn read_rest(&mut self, functions: &mut JitFunctions) -> io::Result<Reading> {
         let held = self.held.take().ok_or(io::ErrorKind::NotFound)?;
         let mut read_at = |at: u64, room: &mut [u8]| held.read_at(room, at);
         if !self.goes_on(&mut read_at)? {
@@ -125,7 +125,7 @@ impl List {
         &mut self,
         (size, most): (u64, usize),
         read_at: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
-        functions: &mut PerfMap,
+        functions: &mut JitFunctions,
     ) -> io::Result<Reading> {
         let (mut reading, mut text, mut read) = (Reading::default(), Vec::new(), 0);
         while self.consumed + (text.len() as u64) < size.min(MAX_LIST) {
@@ -150,12 +150,12 @@ impl List {
             if more == 0 {
                 break;
             }
-            let lines = self.form.add(&text, functions);
-            self.pass(&text, lines.consumed);
-            text.drain(..lines.consumed);
-            reading.lines += lines;
+            let added = self.form.add(&text, functions);
+            self.pass(&text, added.consumed);
+            text.drain(..added.consumed);
+            reading.added += added;
         }
-        reading.replaced = reading.lines.overlapping > 0;
+        reading.replaced = reading.added.overlapping > 0;
         Ok(reading)
     }
 
@@ -186,7 +186,7 @@ mod tests {
         fs::write(&path, "1000 100 first\n").unwrap();
         let mut files = Files::new(Quarantine::of_this_process());
         files.wait_for_answers(Duration::from_secs(60));
-        let (mut list, mut functions) = (None, PerfMap::new(1 << 20));
+        let (mut list, mut functions) = (None, JitFunctions::new(1 << 20));
         let mut read = |within: Duration, after: Duration| {
             let place = FilePlace::Own { path: &path, follows_links: true };
             let mut opened = files.open_data(place, within, |_found| true).unwrap();
@@ -195,7 +195,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
             }
             let read = List::read(&mut list, (&mut opened, ListForm::Lines), &mut functions);
-            (read.ok(), functions.functions())
+            (read.ok(), functions.ranges())
         };
         let (reading, count) = read(12 * TIME, Duration::ZERO);
         assert_eq!((reading.unwrap().anew, count), (false, 1));

@@ -10,7 +10,7 @@ use foreignfile::{FilePlace, Found, Refusal};
 use pdata::{Line, Lines, ProcessKey, Runtime};
 use procfs::{ProcSource, clock, text};
 use rustix::fs::FileType;
-use symbolize::{JitDump, PerfMap};
+use symbolize::{JitDump, JitFunctions};
 
 use super::list::{List, ListForm, MAX_LIST, Reading};
 use crate::metrics;
@@ -43,7 +43,7 @@ const NAME: usize = 160;
 /// The functions that one process has compiled.
 #[derive(Debug)]
 pub(super) struct Jit {
-    functions: PerfMap,
+    functions: JitFunctions,
     runtime: Runtime,
     /// The user that the process ran as when its list was first looked for.
     pub(super) user: u32,
@@ -75,7 +75,7 @@ impl Jit {
     /// A process of which nothing is known; its functions may take `max_bytes` bytes.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
-            functions: PerfMap::new(max_bytes),
+            functions: JitFunctions::new(max_bytes),
             runtime: Runtime::Native,
             user: u32::MAX,
             lines: HashMap::default(),
@@ -160,14 +160,14 @@ impl Jit {
         let was_in_vain = read.is_err() || read.is_ok_and(|reading| reading.anew);
         let pause = pause_after(began.elapsed(), was_in_vain);
         let change = match read {
-            Ok(Reading { replaced, lines, anew: _, more: _ }) => {
-                metrics::perf_map("read");
-                metrics::perf_map_lines(lines);
+            Ok(Reading { replaced, added, anew: _, more: _ }) => {
+                metrics::jit_list("read");
+                metrics::jit_functions(added);
                 (self.patience, self.next) = (FIRST_PATIENCE, Instant::now() + pause);
-                ListChange { replaced, gained: lines.taken > 0 }
+                ListChange { replaced, gained: added.taken > 0 }
             }
             Err(outcome) => {
-                metrics::perf_map(outcome);
+                metrics::jit_list(outcome);
                 self.next = Instant::now() + self.patience.max(pause);
                 self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
                 ListChange { replaced: outcome == UNREADABLE, gained: false }

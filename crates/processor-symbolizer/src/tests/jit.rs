@@ -107,7 +107,7 @@ fn outcomes(outcome: &str, run: impl FnOnce()) -> u64 {
     let all = snapshotter.snapshot().into_vec();
     let counts = all.into_iter().filter_map(|(key, _, _, value)| {
         let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
-        let is_it = key.key().name() == "otelcol_processor_symbolizer_perf_maps_total" && labels == [outcome];
+        let is_it = key.key().name() == "otelcol_processor_symbolizer_jit_lists_total" && labels == [outcome];
         match value {
             DebugValue::Counter(count) if is_it => Some(count),
             _ => None,
