@@ -11,7 +11,8 @@ use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
 use procfs::ProcSource;
 use unwind::{ByteSource, PageRows, RuleTable, UnwindError, UnwindFile};
 
-use super::tables::{FileFacts, Owner};
+use super::owner::Owner;
+use super::tables::FileFacts;
 
 /// The most files whose tables are kept.
 const MAX_KNOWN: usize = 128;

@@ -15,6 +15,7 @@ mod follow;
 mod kernel;
 mod lookup;
 mod next;
+mod owner;
 mod room;
 mod rules;
 mod spans;

@@ -5,7 +5,8 @@ use pdata::FileIdentity;
 use unwind::RuleId;
 
 use super::kernel::Kernel;
-use super::tables::{FileFacts, Owner, Tables, VDSO, now};
+use super::owner::Owner;
+use super::tables::{FileFacts, Tables, VDSO, now};
 use crate::abi::FileIdentityKey;
 
 /// The number of parts of the memory, of which one is freed at once: waiting for walks takes up to 50 ms.

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use foldhash::HashMap;
-use pdata::{BuildId, FileIdentity, Uid};
+use pdata::{BuildId, FileIdentity};
 use unwind::{PageRows, RuleTable};
 
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
+use super::owner::Owner;
 use super::rules::Rules;
 use super::spans::Spans;
 use crate::abi::{self, FileIdentityKey, RowFile};
@@ -69,18 +70,6 @@ impl RowsPlace {
     fn taken(rows: u32) -> u32 {
         rows.next_multiple_of(STEP)
     }
-}
-
-/// The user who answers for the rules that a file needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Owner {
-    /// The user who owns the file; `None` if nobody vouches for that.
-    pub(crate) user: Option<Uid>,
-    /// The mount namespace of the process that was met with the file, if its user is root or not known: root of a
-    /// container is not root of another. Any other user is the same in all namespaces, of which it may have many.
-    pub(crate) mount_namespace: Option<u64>,
-    /// True for root in the mount namespace of the machine, or of the agent.
-    pub(crate) is_root: bool,
 }
 
 /// The facts of a file that the tables need.

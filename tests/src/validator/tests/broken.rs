@@ -1,5 +1,8 @@
 //! Broken requests for each rule, several if a rule has several sides.
 
+mod code;
+mod samples;
+
 use serde_json::{Value, json};
 
 use super::{PROFILE, add, set};
@@ -13,7 +16,7 @@ const TABLES: &str = "/dictionary";
 
 /// All broken requests.
 pub(super) fn broken() -> Vec<Broken> {
-    [presence(), indices(), entries(), attributes(), code(), samples()].concat()
+    [presence(), indices(), entries(), attributes(), code::code(), samples::samples()].concat()
 }
 
 /// Parts that are missing, and tables whose first entry is not empty.
@@ -279,129 +282,5 @@ fn attributes() -> Vec<Broken> {
             Rule::AttributeType,
             "dictionary.attributeTable[4]",
         ),
-    ]
-}
-
-/// Mappings, functions and locations that lack a fact, or have impossible ones.
-fn code() -> Vec<Broken> {
-    vec![
-        (
-            set(TABLES, "/mappingTable/1/memoryLimit", json!("4096")),
-            Rule::MappingOrder,
-            "dictionary.mappingTable[1]",
-        ),
-        (
-            set(TABLES, "/mappingTable/1/attributeIndices", json!([])),
-            Rule::BuildIdPresent,
-            "dictionary.mappingTable[1]",
-        ),
-        (
-            set(TABLES, "/mappingTable/1/attributeIndices", json!([1])),
-            Rule::HtlhashPresent,
-            "dictionary.mappingTable[1]",
-        ),
-        (
-            set(TABLES, "/attributeTable/1/value/stringValue", json!("0AF6")),
-            Rule::BuildIdFormat,
-            "dictionary.attributeTable[1]",
-        ),
-        (
-            set(TABLES, "/attributeTable/2/value/stringValue", json!("0af6")),
-            Rule::BuildIdFormat,
-            "dictionary.attributeTable[2]",
-        ),
-        (
-            set(TABLES, "/functionTable/1", json!({"startLine": "3"})),
-            Rule::FunctionNamed,
-            "dictionary.functionTable[1]",
-        ),
-        (
-            set(TABLES, "/locationTable/3/lines/0", json!({"functionIndex": 1, "line": "-1"})),
-            Rule::LineNumber,
-            "dictionary.locationTable[3].lines[0]",
-        ),
-        (
-            set(TABLES, "/locationTable/3/lines/0", json!({"functionIndex": 1, "column": "-1"})),
-            Rule::LineNumber,
-            "dictionary.locationTable[3].lines[0]",
-        ),
-        (
-            set(TABLES, "/functionTable/1", json!({"nameStrindex": 6, "startLine": "-1"})),
-            Rule::LineNumber,
-            "dictionary.functionTable[1]",
-        ),
-        (
-            set(TABLES, "/attributeTable/7/value/stringValue", json!("rust")),
-            Rule::FrameType,
-            "dictionary.attributeTable[7]",
-        ),
-        (
-            set(TABLES, "/attributeTable/3/value/stringValue", json!("luajit")),
-            Rule::FrameType,
-            "dictionary.attributeTable[3]",
-        ),
-        (
-            set(TABLES, "/locationTable/2/attributeIndices", json!([])),
-            Rule::FrameType,
-            "dictionary.locationTable[2]",
-        ),
-        (
-            set(TABLES, "/locationTable/3/lines", json!([])),
-            Rule::LocationKnown,
-            "dictionary.locationTable[3]",
-        ),
-    ]
-}
-
-/// Stacks, links, times and profiles.
-fn samples() -> Vec<Broken> {
-    vec![
-        (set(PROFILE, "/samples/0/stackIndex", json!(0)), Rule::StackKnown, "PROFILE.samples[0].stackIndex"),
-        (
-            set(TABLES, "/stackTable/1/locationIndices/0", json!(0)),
-            Rule::StackKnown,
-            "dictionary.stackTable[1].locationIndices[0]",
-        ),
-        (
-            set(TABLES, "/stackTable/3/locationIndices", json!([])),
-            Rule::StackKnown,
-            "dictionary.stackTable[3]",
-        ),
-        (set(TABLES, "/linkTable/1/spanId", json!("00")), Rule::LinkLength, "dictionary.linkTable[1]"),
-        (
-            set(TABLES, "/linkTable/1/spanId", json!("0000000000000000")),
-            Rule::LinkLength,
-            "dictionary.linkTable[1]",
-        ),
-        (set(PROFILE, "/samples/1/timestampsUnixNano", json!([])), Rule::TimesOnly, "PROFILE.samples[1]"),
-        (set(PROFILE, "/samples/1/values", json!(["1"])), Rule::TimesOnly, "PROFILE.samples[1]"),
-        (
-            set(PROFILE, "/samples/1/timestampsUnixNano/0", json!("1785578405000000000")),
-            Rule::TimeInWindow,
-            "PROFILE.samples[1].timestampsUnixNano[0]",
-        ),
-        (
-            set(PROFILE, "/samples/1/timestampsUnixNano/0", json!("1785578399999999999")),
-            Rule::TimeInWindow,
-            "PROFILE.samples[1].timestampsUnixNano[0]",
-        ),
-        (set(PROFILE, "/timeUnixNano", json!("86400000000000")), Rule::WallClock, "PROFILE.timeUnixNano"),
-        (
-            set(
-                PROFILE,
-                "/samples/1",
-                json!({"stackIndex": 1, "attributeIndices": [5, 4], "linkIndex": 1, "timestampsUnixNano": ["1785578401000000000"]}),
-            ),
-            Rule::SampleIdentity,
-            "PROFILE.samples[1]",
-        ),
-        (
-            set(PROFILE, "/sampleType", json!({"typeStrindex": 3, "unitStrindex": 4})),
-            Rule::CpuProfile,
-            "PROFILE.sampleType",
-        ),
-        (set(PROFILE, "/period", json!("0")), Rule::CpuProfile, "PROFILE.period"),
-        (set(PROFILE, "/profileId", json!("000102030405060708090a0b0c0d0e0f")), Rule::FieldUnset, "PROFILE"),
-        (set(PROFILE, "/originalPayloadFormat", json!("pprof")), Rule::FieldUnset, "PROFILE"),
     ]
 }

@@ -3,56 +3,18 @@
 use otlp_profiles::attributes;
 use protowire::{Fields, WireValue};
 
+use super::entries::Entries;
 use crate::model::{
     Attribute, Bounds, FrameKind, Function, Line, Lines, Location, Mapping, Stack, Tables, UNKNOWN, Value,
 };
 use crate::read::full;
 use crate::table::Id;
 
-/// Most entries of a table: more than a request of 512 MiB has in practice.
-const MOST_ENTRIES: usize = 1 << 22;
 /// Most functions that were inlined into one place, and most facts in one list.
 const MOST_PARTS: usize = 1 << 12;
 /// Most texts of a list that are joined to one text, and most bytes of the joined text.
 const MOST_TEXTS: usize = 64;
 const MOST_JOINED_BYTES: usize = 4 << 10;
-
-/// A table of a request: its undecoded entries, and those that have been read.
-#[derive(Debug)]
-struct Entries<'a, T> {
-    raw: Vec<&'a [u8]>,
-    known: Vec<Option<T>>,
-}
-
-impl<T> Default for Entries<'_, T> {
-    fn default() -> Self {
-        Self { raw: Vec::new(), known: Vec::new() }
-    }
-}
-
-impl<'a, T: Copy> Entries<'a, T> {
-    fn push(&mut self, value: WireValue<'a>) -> Result<(), &'static str> {
-        if self.raw.len() >= MOST_ENTRIES {
-            return Err("a table with more than 4 million entries");
-        }
-        self.raw.push(value.bytes()?);
-        Ok(())
-    }
-
-    fn known(&self, index: usize) -> Option<T> {
-        self.known.get(index).copied().flatten()
-    }
-
-    fn know(&mut self, index: usize, entry: T) -> T {
-        if self.known.len() < self.raw.len() {
-            self.known.resize(self.raw.len(), None);
-        }
-        if let Some(slot) = self.known.get_mut(index) {
-            *slot = Some(entry);
-        }
-        entry
-    }
-}
 
 /// The tables of a request.
 #[derive(Debug, Default)]

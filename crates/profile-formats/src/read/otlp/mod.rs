@@ -5,6 +5,7 @@
 //! those entries that the samples of `profile` refer to, and no more; the result is in `gathered`.
 
 mod dictionary;
+mod entries;
 mod file;
 mod gathered;
 mod json;

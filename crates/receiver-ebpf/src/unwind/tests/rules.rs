@@ -5,7 +5,8 @@ use unwind::{Cfa, PageRows, Row, Rule, RuleTable};
 
 use super::kernel::FakeKernel;
 use super::world::{World, identity};
-use crate::unwind::tables::{CHUNK_BYTES, FIXED_BYTES, FileFacts, Owner, Tables};
+use crate::unwind::owner::Owner;
+use crate::unwind::tables::{CHUNK_BYTES, FIXED_BYTES, FileFacts, Tables};
 
 /// Adds a file of one page, of a user, with rules that no other file has.
 fn add_odd(tables: &mut Tables<FakeKernel>, file: FileIdentity, owner: Owner, rules: std::ops::Range<i32>) {
