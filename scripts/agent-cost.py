@@ -44,6 +44,8 @@ from typing import ContextManager, NamedTuple
 
 # By then the snapshot of what runs is read, and names and unwind rows of what runs are there.
 SETTLED = 10.0
+# By then the agent knows all processes of a load, on a machine however busy.
+PATIENCE = 120.0
 
 
 class Load(NamedTuple):
@@ -238,12 +240,21 @@ def crowd(load: Load, directory: str) -> Iterator[None]:
 
 
 def known_processes() -> float:
-    """The processes that the agent says it knows."""
-    with urllib.request.urlopen(f"http://localhost:{METRICS_PORT}/metrics", timeout=10) as answer:
+    """The processes that the agent says it knows; none before it says anything."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://localhost:{METRICS_PORT}/metrics", timeout=10) as answer:
         for line in answer.read().decode().splitlines():
             if line.startswith("otelcol_processor_procinfo_known_processes"):
                 return float(line.rsplit(" ", 1)[1])
     return 0.0
+
+
+def wait_until_known(processes: int) -> None:
+    """Waits until the agent knows all processes of a load: only then it costs what it costs."""
+    deadline = time.monotonic() + PATIENCE
+    while (known := known_processes()) < processes:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the agent knows {known:.0f} processes after {PATIENCE:.0f} s, expected {processes}")
+        time.sleep(1.0)
 
 
 Measured = tuple[float, float, dict[str, float]]
@@ -254,12 +265,12 @@ def measure(command: list[str], load: Load, seconds: float) -> Measured:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         short_processes(load.short, time.monotonic() + SETTLED)
+        if load.processes and command[1] == "--config":
+            wait_until_known(load.processes)
         threads, before, start = thread_seconds(process.pid), cpu_seconds(process.pid), time.monotonic()
         short_processes(load.short, start + seconds)
         spent, took = cpu_seconds(process.pid) - before, time.monotonic() - start
         after = thread_seconds(process.pid)
-        if load.processes and command[1] == "--config" and known_processes() < load.processes:
-            raise SystemExit(f"the agent knows {known_processes():.0f} processes, expected {load.processes}")
         by_thread = {name: (after[name] - threads.get(name, 0.0)) * 60 / took for name in after}
         return spent * 60 / took, resident_mib(process.pid), by_thread
     finally:
