@@ -23,9 +23,14 @@ pub struct Endpoint {
 #[error("invalid endpoint {shown}: expected host:port, like localhost:8888, [::1]:8888 or 0.0.0.0:8888", shown = shown(.0))]
 pub struct ParseError(String);
 
-/// The text for an error; one with an @ is not shown, since a password may stand before it.
+/// The text for an error; one with an @ is not shown, since a password may stand before it, nor is a query, which may
+/// hold a key.
 fn shown(text: &str) -> String {
-    if text.contains('@') { "that holds a user or password".to_owned() } else { format!("{text:?}") }
+    match text.split_once('?') {
+        _ if text.contains('@') => "that holds a user or password".to_owned(),
+        Some((address, _query)) => format!("{address:?} with a query"),
+        None => format!("{text:?}"),
+    }
 }
 
 impl Endpoint {
@@ -131,6 +136,8 @@ mod tests {
         assert!(error.starts_with("invalid endpoint \"x\": expected host:port"), "{error}");
         let error = serde_json::from_str::<Endpoint>("\"http://me:hunter2@x:1\"").unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
+        let error = serde_json::from_str::<Endpoint>("\"x:1?key=hunter2\"").unwrap_err().to_string();
+        assert!(error.contains("\"x:1\" with a query") && !error.contains("hunter2"), "{error}");
     }
 
     proptest! {

@@ -28,9 +28,13 @@ pub(crate) struct Target {
 /// # Errors
 /// A fault with the problem of the text and the form that is expected, without the key's name.
 pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
+    // A query, which no endpoint of gRPC has, may hold a key.
+    let shown = text
+        .split_once('?')
+        .map_or_else(|| format!("{text:?}"), |(address, _query)| format!("{address:?} with a query"));
     let refuse = |what: &str| {
         Err(format!(
-            "{text:?} {what}, expected host:port, http://host:port, https://host:port, dns:///host:port or unix:///path"
+            "{shown} {what}, expected host:port, http://host:port, https://host:port, dns:///host:port or unix:///path"
         ))
     };
     if text.is_empty() {
@@ -45,14 +49,17 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path, insecure).map_or_else(|| refuse("is no path of a socket"), Ok);
     }
-    let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
+    let (scheme, rest) = text
+        .split_once("://")
+        .filter(|(scheme, _)| !scheme.contains('?'))
+        .map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
     let (tls, host) = match scheme {
         None => (!insecure, rest),
         Some("https") => (true, rest),
         Some("http") if insecure => (false, rest),
         Some("http") => {
             return Err(format!(
-                "{text:?} is without TLS, expected also tls.insecure: true, or https:// to use TLS"
+                "{shown} is without TLS, expected also tls.insecure: true, or https:// to use TLS"
             ));
         }
         Some("dns") => match rest.strip_prefix('/') {
@@ -139,6 +146,9 @@ mod tests {
             ("user@host:1", true, "holds a user or password"),
             ("https://me:hunter2@host:1", true, "holds a user or password"),
             ("localhost:4317/v1/profiles", true, "is no host and port"),
+            ("https://h:1/?token=hunter2", true, "with a query is no host and port"),
+            ("http://h:1?token=hunter2", false, "with a query is without TLS"),
+            ("x?token=hunter2://h:1", true, "with a query is no host and port"),
             ("http://localhost:4317", false, "expected also tls.insecure: true"),
             ("unix://relative.sock", true, "is no path of a socket"),
             ("unix:", true, "is no path of a socket"),

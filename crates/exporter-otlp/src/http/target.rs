@@ -24,8 +24,12 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
         return Err("is missing, expected an OTLP HTTP receiver, like http://localhost:4318".to_owned());
     }
     let refuse = |what: &str| {
-        // The part before an @ may be a password.
-        let shown = if text.contains('@') { "what is there".to_owned() } else { format!("{text:?}") };
+        // The part before an @ may be a password, and a query may hold a key.
+        let shown = match text.split_once('?') {
+            _ if text.contains('@') => "what is there".to_owned(),
+            Some((address, _query)) => format!("{address:?} with a query"),
+            None => format!("{text:?}"),
+        };
         Err(format!("{shown} {what}, expected http://host:port or https://host"))
     };
     let Ok(url) = text.parse::<Uri>() else { return refuse("is no URL") };
@@ -107,6 +111,8 @@ mod tests {
             ("http://me:hunter2@a b", "is no URL"),
             ("http://localhost:99999", "has no valid port"),
             ("http://localhost:4318?key=hunter2", "has a query"),
+            ("localhost:4318?key=hunter2", "with a query is no URL"),
+            ("http://a b?key=hunter2", "with a query is no URL"),
         ] {
             let error = parse_base(text).unwrap_err();
             assert!(error.contains(wrong) && error.contains("expected"), "{text}: {error}");
