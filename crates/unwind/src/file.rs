@@ -335,7 +335,12 @@ impl Build<'_> {
         match overlay {
             Overlay::Rule(rule) => self.rules.id(rule),
             Overlay::Child => {
-                let rule = self.rules.rule(rule);
+                let rule = match self.rules.rule(rule) {
+                    // glibc's clone3 has no entry from its system call on. What follows there is a return, so nothing
+                    // lies above the return address.
+                    Rule::GAP => Rule::pushed(8),
+                    rule => rule,
+                };
                 let ra = match rule.ra {
                     ReturnAddress::AtCfa => ReturnAddress::AtCfaUnlessChild,
                     other => other,

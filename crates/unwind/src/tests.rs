@@ -284,6 +284,8 @@ fn entry_points_return_trampolines_and_new_threads_are_known_by_their_code() {
     file.text[0x80..0x8a].copy_from_slice(&[0x0f, 0x05, 0x48, 0x85, 0xc0, 0x7c, 9, 0x74, 1, 0xc3]);
     let cie = file.cie_x86_64();
     file.fde(cie, 0x1080, 0x20, &[]);
+    // As in clone3, whose system call no entry covers.
+    file.text[0xc0..0xca].copy_from_slice(&[0x0f, 0x05, 0x48, 0x85, 0xc0, 0x7c, 9, 0x74, 1, 0xc3]);
     let child = Rule { ra: ReturnAddress::AtCfaUnlessChild, ..sp(8) };
     let expected = [
         (0, Rule::GAP),
@@ -295,6 +297,8 @@ fn entry_points_return_trampolines_and_new_threads_are_known_by_their_code() {
         (0x1082, child),
         (0x1089, sp(8)),
         (0x10a0, Rule::GAP),
+        (0x10c2, child),
+        (0x10c9, Rule::GAP),
     ];
     assert_eq!(file.rows(), expected);
 }
