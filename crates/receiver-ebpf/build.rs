@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 /// Sources of objects, without `.bpf.c`.
-const OBJECTS: [&str; 3] = ["profiler", "identify", "symbols"];
+const OBJECTS: [&str; 4] = ["profiler", "identify", "symbols", "symbol_at"];
 /// The version the objects are tested with, tried first.
 const TESTED: &str = "clang-19";
 /// The oldest version: older ones lack what the object needs of CO-RE, or are refused by aya (14).

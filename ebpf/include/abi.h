@@ -347,6 +347,9 @@ enum identify_answer {
 	IDENTIFY_OTHER = 2,
 };
 
+/* Bytes of the text in which the program `symbol_at` answers: a longer one is cut off. */
+#define SYMBOL_TEXT 128
+
 /* Indices of `cpu_counters`. */
 enum counter {
 	COUNTER_TICKS_IDLE = 0, /* the timer fired on an idle CPU: no sample due */

@@ -157,11 +157,11 @@ impl MappedFile {
     }
 }
 
-/// The kernel, one of its modules, or a BPF program, as it was loaded.
+/// The kernel, one of its modules, a BPF program, or code that leads to one, as it was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelImage {
-    /// [`KERNEL`], or the name of a module or of a BPF program in brackets, such as `[ext4]`,
-    /// `[bpf_prog_6deef7357e7b4530_sd_fw_egress]`.
+    /// [`KERNEL`], or the name of a module, of a BPF program, or of a trampoline or dispatcher that leads to one, in
+    /// brackets, such as `[ext4]`, `[bpf_prog_6deef7357e7b4530_sd_fw_egress]`, `[bpf_trampoline_6442466132]`.
     pub name: Box<str>,
     /// The build ID, by the notes that the kernel shows of itself and of its modules; `None` if there is none.
     pub build_id: Option<BuildId>,
@@ -175,8 +175,8 @@ pub const KERNEL: &str = "[kernel]";
 pub enum Backing {
     /// A file.
     File(Arc<MappedFile>),
-    /// The kernel itself, one of its modules, or a BPF program. It has no file that could be read, so file offsets are
-    /// bytes from the first address.
+    /// The kernel itself, one of its modules, a BPF program, or a trampoline or dispatcher that leads to one. It has no
+    /// file that could be read, so file offsets are bytes from the first address.
     Kernel(Arc<KernelImage>),
     /// Memory without a file or a name, such as that of a compiler at run time, and the process that mapped it: its
     /// children inherit the mapping.

@@ -40,6 +40,9 @@ pub(crate) const LEGACY_CPU: u32 = 4;
 pub(crate) const IDENTIFY_SAME: u32 = 1;
 pub(crate) const IDENTIFY_OTHER: u32 = 2;
 
+/// Bytes of the text in which the program `symbol_at` answers.
+pub(crate) const SYMBOL_TEXT: usize = 128;
+
 /// The header of every record.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

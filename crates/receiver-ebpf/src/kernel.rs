@@ -1,11 +1,12 @@
 //! The kernel's own images: the mapping that an address of the kernel is in, of the kernel itself, one of its modules,
-//! or a BPF program.
+//! a BPF program, or a trampoline or dispatcher that leads to programs.
 //!
-//! An address that is in no image, such as that of a trampoline, has no mapping. No address has one if the kernel hides
-//! its addresses from this process (`kptr_restrict`).
+//! An address that is in no image, such as that of a kprobe's copy of an instruction, has no mapping. No address has
+//! one if the kernel hides its addresses from this process (`kptr_restrict`).
 
 mod image;
 mod programs;
+mod trampolines;
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -20,6 +21,8 @@ use procfs::kernel::{KernelModule, build_id_of_notes, kernel_text, modules};
 
 use self::image::mapping;
 use self::programs::{OfKernel, ProgramImages};
+use self::trampolines::TrampolineImages;
+use crate::symbol_at::SymbolFinder;
 use crate::symbols::SymbolList;
 
 /// Time between two looks at the list of modules while addresses come that no module holds.
@@ -36,6 +39,7 @@ pub(crate) struct KernelImages {
     modules: Vec<Loaded>,
     looked: Option<Instant>,
     programs: ProgramImages,
+    trampolines: TrampolineImages,
 }
 
 #[derive(Debug)]
@@ -48,8 +52,11 @@ impl KernelImages {
     /// The kernel's images by what `proc` and `sys` under `root` show of them. Takes a tenth of a second: the kernel's
     /// text is found by reading most of its symbols. Modules are looked for when an address is in none that is known.
     pub(crate) fn read(root: &Path) -> Self {
-        let programs =
-            if root == Path::new("/") { ProgramImages::new(OfKernel) } else { ProgramImages::default() };
+        let (programs, trampolines) = if root == Path::new("/") {
+            (ProgramImages::new(OfKernel), trampolines())
+        } else {
+            (ProgramImages::default(), TrampolineImages::default())
+        };
         let symbols = File::open(root.join("proc/kallsyms"));
         let text = symbols.and_then(|symbols| kernel_text(BufReader::new(symbols)));
         let text = text.unwrap_or_else(|error| {
@@ -62,7 +69,7 @@ impl KernelImages {
             let build_id = build_id(&root.join("sys/kernel/notes"));
             mapping(KERNEL.into(), build_id, text.start, text.end)
         });
-        Self { root: root.to_owned(), kernel, modules: Vec::new(), looked: None, programs }
+        Self { root: root.to_owned(), kernel, modules: Vec::new(), looked: None, programs, trampolines }
     }
 
     /// Begins to [`read`](Self::read) what this machine's kernel shows, on a thread beside the caller's other work.
@@ -85,7 +92,8 @@ impl KernelImages {
         if let Some(mapping) = self.module(pc) {
             return Code::Mapped(Arc::clone(mapping));
         }
-        self.programs.find(pc).map_or(Code::Kernel, |mapping| Code::Mapped(Arc::clone(mapping)))
+        let found = self.programs.find(pc).or_else(|| self.trampolines.find(pc));
+        found.map_or(Code::Kernel, |mapping| Code::Mapped(Arc::clone(mapping)))
     }
 
     fn module(&self, pc: Pc) -> Option<&Arc<Mapping>> {
@@ -130,6 +138,18 @@ impl Reading {
     pub(crate) fn finish(self) -> KernelImages {
         self.0.and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
+}
+
+/// The trampolines of this machine's kernel; none before Linux 5.13.
+fn trampolines() -> TrampolineImages {
+    let finder = SymbolFinder::load();
+    finder.map_or_else(
+        |error| {
+            tracing::debug!(error = &error as &dyn std::error::Error, "Cannot ask the kernel for symbols.");
+            TrampolineImages::default()
+        },
+        TrampolineImages::new,
+    )
 }
 
 /// The symbols of this machine's kernel, even those that it hides.

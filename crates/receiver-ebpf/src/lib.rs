@@ -47,6 +47,7 @@ mod skipped;
 mod snapshot;
 mod stack_budget;
 mod statistics;
+mod symbol_at;
 mod symbols;
 mod sys;
 mod thinning;

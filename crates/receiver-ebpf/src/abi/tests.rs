@@ -96,6 +96,7 @@ fn constants_are_those_of_the_header() {
     ];
     let sizes = [
         ("WANTED_VARIABLES", WANTED_VARIABLES),
+        ("SYMBOL_TEXT", SYMBOL_TEXT),
         ("MAX_CHUNKS", MAX_CHUNKS),
         ("MAX_ROW_FILES", MAX_ROW_FILES),
         ("MAX_RULES", MAX_RULES),

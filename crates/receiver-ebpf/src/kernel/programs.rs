@@ -48,8 +48,8 @@ impl ListPrograms for Nobody {
     }
 }
 
-/// The machine code of BPF programs, a mapping for each of their functions. Trampolines, which lead to programs, are no
-/// part of them.
+/// The machine code of BPF programs, a mapping for each of their functions. Trampolines, which lead to programs, are
+/// [`TrampolineImages`](super::trampolines::TrampolineImages).
 #[derive(Debug)]
 pub(super) struct ProgramImages {
     source: Box<dyn ListPrograms>,
