@@ -5,13 +5,15 @@ tests/workloads/record.py [--rate HZ] [--binary PATH] [--only NAME]     needs ro
 
 Each command runs below a small parent that waits for it by wait4, adds its own CPU time, and ends with an exit code that
 the recording must have, too. A recording has CPU time x rate samples; the known losses of the machine during it are
-allowed to be missing, and 5 % beside them.
+allowed to be missing, and 5 % beside them. A command has to be long enough for that: five standard deviations of chance
+must be less than 5 %, else the command is refused as too short.
 What was recorded is then converted to every format, and each is opened by the tool that it is for
 (tests/reader/formats.py, with its variable SPEEDSCOPE): all must have the same samples.
 """
 
 import argparse
 import json
+import math
 import os
 import re
 import resource
@@ -27,6 +29,8 @@ sys.path.insert(0, str(ROOT / "tests" / "reader"))
 from formats import READERS, opened  # noqa: E402
 
 ALLOWED = 0.05
+# Standard deviations that the allowed part must be at least: chance exceeds five once in two million times.
+DEVIATIONS = 5
 EXIT_CODE = 42
 RUSAGE = "RECORD_ACCEPTANCE_RUSAGE"
 
@@ -63,7 +67,7 @@ def work(seed):
 with multiprocessing.Pool(3) as pool:
     print(sum(pool.map(work, range(6))))
 """
-SHELL = "for i in $(seq 400); do echo $i | sed s/1/2/ | md5sum | cut -c1-4; done | sort | uniq -c | sort -n | tail -3"
+SHELL = "for i in $(seq 2400); do echo $i | sed s/1/2/ | md5sum | cut -c1-4; done | sort | uniq -c | sort -n | tail -3"
 
 
 def c_source():
@@ -85,7 +89,7 @@ def commands(folder):
     crate = folder / "crate"
     (crate / "src").mkdir(parents=True)
     (crate / "Cargo.toml").write_text('[package]\nname = "small"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n')
-    lines = (f"    total += (0..{n}u64).map(|x| (x * {n}).to_string()).filter(|t| t.len() % 3 == 1).count();\n" for n in range(2, 60))
+    lines = (f"    total += (0..{n}u64).map(|x| (x * {n}).to_string()).filter(|t| t.len() % 3 == 1).count();\n" for n in range(2, 300))
     (crate / "src/main.rs").write_text("fn main() {\n    let mut total = 0;\n" + "".join(lines) + '    println!("{total}");\n}\n')
     # None of the settings that this shell has for building the agent.
     plain = ["env", "-u", "RUSTFLAGS", "-u", "CARGO_TARGET_DIR"]
@@ -105,7 +109,12 @@ def below(command):
         os.execvp(command[0], command)
     _pid, status, used = os.wait4(pid, 0)
     own = resource.getrusage(resource.RUSAGE_SELF)
-    figures = {"command": used.ru_utime + used.ru_stime, "own": own.ru_utime + own.ru_stime}
+    both = used, own
+    figures = {
+        "cpu": sum(of.ru_utime + of.ru_stime for of in both),
+        # Each time slice ends by a switch to another thread.
+        "slices": sum(of.ru_nvcsw + of.ru_nivcsw for of in both),
+    }
     Path(os.environ[RUSAGE]).write_text(json.dumps(figures))
     return os.waitstatus_to_exitcode(status) or EXIT_CODE
 
@@ -125,6 +134,15 @@ def in_every_format(binary, recording):
     return numbers.pop()
 
 
+def chance(samples, slices):
+    """One standard deviation, at most, of the number of samples that hit so many time slices.
+
+    A slice of p periods of the timer is hit by floor(p) samples or by one more: a variance of 1/4 at most, and of p at
+    most. Slices that follow each other on a CPU are off by less together, which is left out.
+    """
+    return math.sqrt(min(slices / 4, samples))
+
+
 def record(binary, rate, name, command, folder):
     """Records a command; returns a row of the table, and whether it is as it should be."""
     rusage, file = folder / "rusage.json", folder / "recorded.otlp"
@@ -139,13 +157,15 @@ def record(binary, rate, name, command, folder):
     if result.returncode != EXIT_CODE:
         raise SystemExit(f"{name}: exit code {result.returncode}\n{result.stderr}")
     used = json.loads(rusage.read_text())
-    cpu = used["command"] + used["own"]
+    cpu = used["cpu"]
     lost = int(re.search(r"Samples lost on this machine: ([\d,]+)", result.stderr)[1].replace(",", ""))
     found, expected = in_every_format(binary, file), cpu * rate
-    error = found / expected - 1
+    error, deviation = found / expected - 1, chance(expected, used["slices"]) / expected
+    if deviation * DEVIATIONS > ALLOWED:
+        raise SystemExit(f"{name}: too short: {used['slices']} slices in {cpu:.2f} s are {deviation:.1%} of chance")
     good = -(ALLOWED + lost / expected) <= error <= ALLOWED
     verdict = "ok" if abs(error) <= ALLOWED else "ok with the known losses" if good else "FAILED"
-    return f"| {name} | {took:.1f} s | {cpu:.2f} s | {expected:.0f} | {found} | {error:+.1%} | {lost} | {verdict} |", good
+    return f"| {name} | {took:.1f} s | {cpu:.2f} s | {expected:.0f} | {found} | {error:+.1%} | {deviation:.1%} | {lost} | {verdict} |", good
 
 
 def main():
@@ -156,8 +176,8 @@ def main():
     parser.add_argument("--binary", default=str(ROOT / "target/release/pipeline"))
     parser.add_argument("--only")
     arguments = parser.parse_args()
-    print("| command | took | CPU time (wait4) | expected | samples | error | lost on the machine | |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| command | took | CPU time (wait4) | expected | samples | error | of chance (1 σ) | lost on the machine | |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     all_good = True
     with tempfile.TemporaryDirectory() as folder:
         for name, command in commands(Path(folder)).items():
