@@ -6,7 +6,7 @@
 
 mod cluster;
 mod exchange;
-mod identity;
+pub(crate) mod identity;
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod api_server;
 pub mod collector;
 pub mod daemon;
+pub mod debuginfod;
 pub mod due;
 pub mod fuse;
 pub mod group;

@@ -101,6 +101,26 @@ impl Header {
         }
     }
 
+    /// True if the file has sections, and all bytes of them and of their table: it has not been cut short.
+    ///
+    /// # Errors
+    /// Errors of [`sections`](Self::sections).
+    pub fn has_whole_sections<S: ByteSource + ?Sized>(
+        &self,
+        source: &S,
+        most: u32,
+    ) -> Result<bool, ElfError> {
+        let sections = self.sections(source, most)?.all;
+        let Some((first, others)) = sections.split_first() else { return Ok(false) };
+        // With more sections than the header has room for, the first one has their number.
+        let count = if self.sections.entries == 0 { first.size } else { self.sections.entries.into() };
+        let is_whole = |section: &Section| {
+            let end = section.offset.checked_add(section.size);
+            section.kind == SHT_NOBITS || end.is_some_and(|end| end <= source.size())
+        };
+        Ok(sections.len() as u64 == count && others.iter().all(is_whole))
+    }
+
     fn sections_of<H, S>(&self, source: &S, most: u32) -> Result<Sections, ElfError>
     where
         H: SectionHeader<Endian = Endianness> + Pod,

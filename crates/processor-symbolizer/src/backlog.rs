@@ -66,6 +66,18 @@ impl Spaces {
         }
     }
 
+    /// The answer that the names of some files hold no longer, since their debug files have been fetched or are not
+    /// waited for any more; `None` if there are none.
+    pub(crate) fn take_fetched(&mut self) -> Option<NameAnswer> {
+        let changed = self.files.take_fetched(Instant::now());
+        let none = |identity| {
+            let space = Space::File(identity);
+            Found { replaced: true, ..Found::of(space, Ok(NamesByAddress::new())) }
+        };
+        let found: Vec<_> = changed.into_iter().map(none).collect();
+        (!found.is_empty()).then(|| NameAnswer { ticket: self.progress.answered(), found })
+    }
+
     /// Does a lookup of a request, and adds its names to `found`.
     fn find(&mut self, ticket: u64, Lookup { space, target, addresses }: Lookup, found: &mut Vec<Found>) {
         match target {

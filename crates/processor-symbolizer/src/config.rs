@@ -28,6 +28,10 @@ pub struct Config {
     /// split units (`.dwo`, `.dwp`) are read below `/usr/lib/debug`, and elsewhere if they have the program's owner.
     /// Takes a quarter of `max_memory`.
     pub lines: bool,
+    /// Debug files of stripped programs, from debuginfod servers. {} for the servers that the variable DEBUGINFOD_URLS
+    /// names; nobody is asked if it is absent.
+    #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
+    pub debuginfod: Option<debuginfod::Config>,
 }
 
 /// The form in which names that a compiler has mangled are shown.
@@ -95,6 +99,8 @@ impl Config {
                 format!("{timeout:?} is out of range, expected {least:?} to {most:?}"),
             ));
         }
+        let fetching = self.debuginfod.iter().flat_map(debuginfod::Config::validate);
+        faults.extend(fetching.map(|fault| fault.within(["debuginfod"])));
         faults
     }
 }
@@ -107,6 +113,7 @@ impl Default for Config {
             timeout: Self::TIMEOUT,
             demangle: Demangling::default(),
             lines: false,
+            debuginfod: None,
         }
     }
 }
@@ -124,9 +131,9 @@ mod tests {
             timeout: Duration::ZERO,
             demangle: Demangling::Full,
             lines: true,
+            debuginfod: Some(debuginfod::Config { timeout: Duration::ZERO, ..debuginfod::Config::default() }),
         };
-        let keys: Vec<_> = config.validate().into_iter().map(|fault| fault.keys).collect();
-        assert_eq!(keys.len(), 3);
-        assert!(keys[0] == ["max_memory"] && keys[1] == ["max_open_files"] && keys[2] == ["timeout"]);
+        let keys: Vec<_> = config.validate().into_iter().map(|fault| fault.keys.join("::")).collect();
+        assert_eq!(keys, ["max_memory", "max_open_files", "timeout", "debuginfod::timeout"]);
     }
 }

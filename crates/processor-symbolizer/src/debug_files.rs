@@ -7,6 +7,7 @@
 //! ended by then, the directory of its program is looked for by the path at which the kernel has met the program, and
 //! is the right one if the program is there.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,19 +108,26 @@ fn has_symbols_of(file: &OpenFile, build_id: &[u8]) -> bool {
 /// Reads the first of several debug files that belongs to the stripped file and has symbols.
 pub(crate) fn read(files: Vec<OpenFile>, stripped: &Outline, limits: Limits) -> Option<DebugFile> {
     files.into_iter().find_map(|file| {
-        let debug = read_one(file, stripped, limits);
+        let debug = belonging(file, false, (stripped, limits));
         metrics::debug_file(if debug.is_some() { "read" } else { "refused" });
         debug
     })
 }
 
-fn read_one(file: OpenFile, stripped: &Outline, limits: Limits) -> Option<DebugFile> {
+/// Reads a debug file that a server has sent, if it belongs to the stripped file.
+pub(crate) fn read_fetched(file: File, stripped: &Outline, limits: Limits) -> Option<DebugFile> {
+    let debug = OpenFile::new(file).ok().and_then(|file| belonging(file, true, (stripped, limits)));
+    metrics::debug_file(if debug.is_some() { "read" } else { "refused" });
+    debug
+}
+
+fn belonging(file: OpenFile, is_fetched: bool, (stripped, limits): (&Outline, Limits)) -> Option<DebugFile> {
     let tables = SymbolFile::open(&file, limits).ok()?;
     let is_it = match stripped.build_id() {
         Some(id) => tables.outline().build_id() == Some(id),
         None => stripped.debug_link()?.is_of(&file).ok()?,
     };
-    (is_it && tables.symbols() > 0).then(|| DebugFile { file: Arc::new(file), tables })
+    (is_it && tables.symbols() > 0).then(|| DebugFile { file: Arc::new(file), tables, is_fetched })
 }
 
 /// Paths where the debug file may be, each with the view in which it is one.

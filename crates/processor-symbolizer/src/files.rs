@@ -9,15 +9,18 @@ use foldhash::HashMap;
 use foreignfile::{Opened, Quarantine, Retries};
 use pdata::{FileIdentity, MappedFile};
 use procfs::{ProcSource, identity_of};
-use symbolize::{Demangle, Limits, Outline, SymbolFile};
+use symbolize::{Demangle, Limits, SymbolFile};
 
 use crate::fair::{Holding, Leaving, User};
+use crate::fetching::{Fetching, Wanted};
 use crate::line_job::LineSource;
 use crate::request::{NamesByAddress, Unnamed};
 use crate::sight::{Sight, open, owner_of};
 use crate::sighted::{SightedFile, SightedFiles};
 use crate::symbols::Symbols;
 use crate::{debug_files, metrics};
+
+mod fetched;
 
 /// The most files that are remembered because they could not be opened, or have made room.
 const MAX_REMEMBERED: usize = 16_384;
@@ -50,6 +53,7 @@ pub(crate) struct Files {
     evicted: HashMap<FileIdentity, ()>,
     /// Files that have been opened, and whose tables are still to be read.
     sighted: SightedFiles,
+    fetching: Fetching,
 }
 
 /// A file that is held.
@@ -62,6 +66,8 @@ struct Held {
     used: u64,
     /// The user whose program the file was first read for: files of other users do not make room for it.
     user: User,
+    /// The debug file that the file lacks, if servers can be asked for it.
+    wanted: Option<Wanted>,
 }
 
 /// A file whose tables have been read for the first time.
@@ -97,6 +103,7 @@ impl Files {
             failed: Retries::new(RETRY, MAX_REMEMBERED),
             evicted: HashMap::default(),
             sighted: SightedFiles::new(settings.max_open, settings.lines),
+            fetching: Fetching::default(),
         }
     }
 
@@ -117,6 +124,11 @@ impl Files {
     /// # Errors
     /// The reason why none of them can be named.
     pub(crate) fn names(&mut self, sight: Sight<'_>, offsets: &[u64]) -> Result<NamesByAddress, Unnamed> {
+        let names = self.names_so_far(sight, offsets)?;
+        Ok(self.late_if_awaited(sight.file.identity, names))
+    }
+
+    fn names_so_far(&mut self, sight: Sight<'_>, offsets: &[u64]) -> Result<NamesByAddress, Unnamed> {
         let identity = sight.file.identity;
         if self.held.contains_key(&identity) {
             let names = self.names_of_held(sight, offsets);
@@ -153,7 +165,7 @@ impl Files {
         if held.symbols.tables.as_ref()?.outline().has_debug_info() {
             return Some(LineSource::Own(held.file.clone()));
         }
-        held.symbols.debug_information().map(LineSource::Debug)
+        held.symbols.debug_information()
     }
 
     /// The address, in the terms of a held file's own symbols, of a byte of the file.
@@ -202,7 +214,7 @@ impl Files {
         offsets: &[u64],
     ) -> Result<(Held, NamesByAddress, &'static str), Unnamed> {
         let FirstReading { file, mut symbols, outcome, owner, debug } = self.read(sight)?;
-        let completed = self.complete((sight, owner), &mut symbols, debug);
+        let (completed, wanted) = self.complete((sight, owner), &mut symbols, debug);
         let demangle = self.settings.demangle;
         let names = match &file {
             Some(file) => {
@@ -216,7 +228,7 @@ impl Files {
         };
         self.now += 1;
         let outcome = if completed { "debug_file" } else { outcome };
-        Ok((Held { file, symbols, used: self.now, user: sight.user }, names, outcome))
+        Ok((Held { file, symbols, used: self.now, user: sight.user, wanted }, names, outcome))
     }
 
     /// Reads the tables of a file, which is opened unless it has been at first sight.
@@ -255,28 +267,32 @@ impl Files {
     }
 
     /// Adds the symbols of a debug file to those of a stripped file; true if there is one. `debug` are files that may
-    /// be it, if they have been looked for.
+    /// be it, if they have been looked for. If none is, also returns the state of the one that servers are asked for.
     fn complete(
         &mut self,
         (sight, owner): (Sight<'_>, Option<u32>),
         symbols: &mut Symbols,
         debug: Option<Vec<OpenFile>>,
-    ) -> bool {
-        let limits = Limits { memory: self.settings.max_bytes };
-        let stripped = symbols.tables.as_ref().map(SymbolFile::outline);
-        let is_wanted = |stripped: &&Outline| debug_files::is_wanted(stripped, self.settings.lines);
-        let Some(stripped) = stripped.filter(is_wanted) else { return false };
-        let debug = match debug {
+    ) -> (bool, Option<Wanted>) {
+        let (limits, lines) = (Limits { memory: self.settings.max_bytes }, self.settings.lines);
+        let is_wanted = |tables: &&SymbolFile| debug_files::is_wanted(tables.outline(), lines);
+        let Some(tables) = symbols.tables.as_ref().filter(is_wanted) else { return (false, None) };
+        let stripped = tables.outline();
+        let installed = match debug {
             Some(files) => debug_files::read(files, stripped, limits),
             None => owner.and_then(|owner| {
                 debug_files::find(&self.source, &mut self.reader, sight, (stripped, owner), limits)
             }),
         };
+        let (debug, wanted) = match installed {
+            Some(debug) => (Some(debug), None),
+            None => self.fetching.look(tables, lines, (sight.user, limits)),
+        };
         let found = debug.is_some();
         if let Some(debug) = debug {
             symbols.complete(debug);
         }
-        found
+        (found, wanted)
     }
 
     fn fail(&mut self, identity: FileIdentity, why: Unnamed) -> Unnamed {
@@ -288,6 +304,9 @@ impl Files {
     fn drop_held(&mut self, identity: FileIdentity) {
         if let Some(held) = self.held.remove(&identity) {
             self.bytes -= held.symbols.bytes;
+            if held.is_awaiting() {
+                self.fetching.forgotten(identity);
+            }
         }
     }
 

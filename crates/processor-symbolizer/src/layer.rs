@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use debuginfod::Debuginfod;
 use pdata::{Batch, Watermark};
 use procfs::{Identify, ListSymbols, ProcSource};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::hold::{Acked, Hold, Incoming, Lookups};
 use crate::metrics;
 use crate::names::Names;
-use crate::resolver::{Resolver, memory_of_names};
+use crate::resolver::{Resolver, Sources, memory_of_names};
 
 /// The most batches on their way to the task that holds them.
 const ON_THEIR_WAY: usize = 8;
@@ -36,13 +37,14 @@ pub struct SymbolizerLayer {
     config: Config,
     source: ProcSource,
     list: Option<Arc<dyn ListSymbols>>,
+    debuginfod: Option<Arc<Debuginfod>>,
 }
 
 impl SymbolizerLayer {
     /// A layer of that configuration, which has been validated.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone(), source: ProcSource::new("/proc"), list: None }
+        Self { config: config.clone(), source: ProcSource::new("/proc"), list: None, debuginfod: None }
     }
 
     /// Sets the check by which the kernel verifies the files that are opened, against the identities that samples
@@ -57,6 +59,15 @@ impl SymbolizerLayer {
     pub fn lists_symbols_by(self, list: Arc<dyn ListSymbols>) -> Self {
         Self { list: Some(list), ..self }
     }
+
+    /// Starts to fetch debug files from servers, if the configuration wants it.
+    ///
+    /// # Errors
+    /// If no server is named, or the directory for the files cannot be used.
+    pub fn fetches_debug_files(self) -> Result<Self, debuginfod::StartError> {
+        let debuginfod = self.config.debuginfod.as_ref().map(Debuginfod::start).transpose()?;
+        Ok(Self { debuginfod, ..self })
+    }
 }
 
 impl<S> Layer<S> for SymbolizerLayer
@@ -68,7 +79,12 @@ where
     /// Makes the stage. Must be called within a Tokio runtime.
     fn layer(&self, inner: S) -> Symbolizer {
         metrics::describe();
-        let lookups = Resolver::start(&self.config, self.source.clone(), self.list.clone())
+        let sources = Sources {
+            proc: self.source.clone(),
+            list: self.list.clone(),
+            debuginfod: self.debuginfod.clone(),
+        };
+        let lookups = Resolver::start(&self.config, sources)
             .inspect_err(|error| {
                 tracing::warn!(%error, "No thread to read files with: frames will have no names.");
             })

@@ -12,6 +12,7 @@ mod config;
 mod debug_files;
 mod debug_parts;
 mod fair;
+mod fetching;
 mod files;
 mod frames;
 mod hold;

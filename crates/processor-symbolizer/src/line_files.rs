@@ -28,6 +28,9 @@ const MAX_SHARED: usize = 16_384;
 /// The most files that are remembered because they have no usable lines, and the time for which they are.
 const MAX_REMEMBERED: usize = 4096;
 const RETRY: Duration = Duration::from_secs(600);
+/// No user. A file that a server has sent is the agent's own, but names no file of the agent's user as a part of it:
+/// only what root has installed below the directory of debug files.
+const NOBODY: u32 = u32::MAX;
 
 /// Looks up lines, in files that are at hand or are opened for the lookup.
 #[derive(Debug)]
@@ -96,8 +99,11 @@ impl LineFiles {
                 // since it was met.
                 found.filter(|_| is_as_met(file.file(), &job.file))
             }
-            LineSource::Debug(file) => {
-                let owner = owner_of(file)?;
+            LineSource::Debug(file) | LineSource::Fetched(file) => {
+                let owner = match job.source {
+                    LineSource::Fetched(_) => NOBODY,
+                    _ => owner_of(file)?,
+                };
                 let mut parts =
                     PartFiles { source: &self.source, reader: &mut self.reader, job, owner, until };
                 self.cache.look_up((&**file, &mut parts), job, until)

@@ -42,8 +42,10 @@ pub(crate) struct NamedAddress {
 pub(crate) enum LineSource {
     /// The file itself, if it is held open; `None` if it has to be opened.
     Own(Option<Arc<OpenFile>>),
-    /// The debug file of a stripped file.
+    /// The debug file of a stripped file, installed by root.
     Debug(Arc<OpenFile>),
+    /// The debug file of a stripped file, from a server.
+    Fetched(Arc<OpenFile>),
 }
 
 /// Settings for reading lines.

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
+use debuginfod::Debuginfod;
 use procfs::{ListSymbols, ProcSource};
 use tokio::sync::mpsc::{self, Sender};
 
@@ -34,6 +35,19 @@ const JIT_SHARE: usize = 1;
 const LINES_SHARE: usize = 2;
 const SHARES: usize = 8;
 
+/// Time between two looks whether files have been fetched, while some are waited for.
+const FETCHED_EVERY: Duration = Duration::from_millis(250);
+
+/// The sources of names.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub(crate) proc: ProcSource,
+    /// The source of the kernel's symbols where `proc` hides them.
+    pub(crate) list: Option<Arc<dyn ListSymbols>>,
+    /// The source of debug files that this machine does not have.
+    pub(crate) debuginfod: Option<Arc<Debuginfod>>,
+}
+
 /// The thread's other end. The thread ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Resolver {
@@ -46,11 +60,8 @@ impl Resolver {
     ///
     /// # Errors
     /// If the system has no thread left.
-    pub(crate) fn start(
-        config: &Config,
-        source: ProcSource,
-        list: Option<Arc<dyn ListSymbols>>,
-    ) -> io::Result<(Self, mpsc::Receiver<NameAnswer>)> {
+    pub(crate) fn start(config: &Config, sources: Sources) -> io::Result<(Self, mpsc::Receiver<NameAnswer>)> {
+        let Sources { proc: source, list, debuginfod } = sources;
         let (requests, asked) = sync_channel(QUEUE);
         let (answer, answers) = mpsc::channel(QUEUE);
         let lines_share = if config.lines { LINES_SHARE } else { 0 };
@@ -72,7 +83,7 @@ impl Resolver {
         let lines = lines.transpose()?;
         let jits = Jits::new(source.clone(), config.max_memory.as_usize() / SHARES * JIT_SHARE);
         let kernel = Kernel::new(Path::new("/proc"), list);
-        let files = Files::new(source, settings);
+        let files = Files::new(source, settings).fetching_from(debuginfod);
         let spaces = Spaces { files, kernel, vdso: Vdso::default(), jits, lines, progress };
         thread::Builder::new().name("symbolizer".to_owned()).spawn(move || serve(spaces, &asked, &answer))?;
         Ok((Self { requests, asked: 0 }, answers))
@@ -130,9 +141,19 @@ fn serve(mut spaces: Spaces, asked: &Receiver<NameRequest>, answer: &Sender<Name
         if closed.elapsed() >= CLOSE_EVERY {
             (closed, is_open) = (Instant::now(), spaces.close_old());
         }
+        if let Some(changed) = spaces.take_fetched()
+            && answer.blocking_send(changed).is_err()
+        {
+            return;
+        }
         if backlog.is_empty() {
             // An idle agent does not wake up for nothing.
-            match asked.recv_timeout(if is_open { CLOSE_EVERY } else { REST_AFTER }) {
+            let longest = match is_open {
+                _ if spaces.files.awaits_debug_files() => FETCHED_EVERY,
+                true => CLOSE_EVERY,
+                false => REST_AFTER,
+            };
+            match asked.recv_timeout(longest) {
                 Ok(request) => backlog.push(request),
                 Err(RecvTimeoutError::Timeout) => {
                     if worked.elapsed() >= REST_AFTER {

@@ -7,6 +7,7 @@ use foldhash::HashMap;
 use pdata::{Function, Line, Lines, MappedFile};
 use symbolize::{Demangle, Limits, Resolved, SourceLine, SymbolError, SymbolFile, demangle};
 
+use crate::line_job::LineSource;
 use crate::request::{Name, NamesByAddress, Unnamed};
 
 /// Bytes that a name takes beside its text.
@@ -36,6 +37,8 @@ pub(crate) struct Symbols {
 pub(crate) struct DebugFile {
     pub(crate) file: Arc<OpenFile>,
     pub(crate) tables: SymbolFile,
+    /// True if a server has sent the file.
+    pub(crate) is_fetched: bool,
 }
 
 impl Symbols {
@@ -80,9 +83,10 @@ impl Symbols {
     }
 
     /// The debug file, if it has debug information.
-    pub(crate) fn debug_information(&self) -> Option<Arc<OpenFile>> {
+    pub(crate) fn debug_information(&self) -> Option<LineSource> {
         let debug = self.debug.as_ref().filter(|debug| debug.tables.outline().has_debug_info())?;
-        Some(Arc::clone(&debug.file))
+        let file = Arc::clone(&debug.file);
+        Some(if debug.is_fetched { LineSource::Fetched(file) } else { LineSource::Debug(file) })
     }
 
     /// The names of the code at offsets of the file, which is at hand as `source`.

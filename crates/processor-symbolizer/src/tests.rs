@@ -2,6 +2,7 @@
 
 mod debug_files;
 mod debug_parts;
+mod fetched;
 mod files;
 mod jit;
 mod jit_dump;

@@ -39,6 +39,17 @@ pub(crate) struct Elf {
     pub(crate) has_sections: bool,
 }
 
+/// The GNU build ID of an ELF file that has all bytes which its headers promise; `None` if it has no build ID.
+///
+/// # Errors
+/// The reason why the file is none, or not a whole one.
+pub fn build_id_of_whole<S: ByteSource + ?Sized>(source: &S) -> Result<Option<Box<[u8]>>, SymbolError> {
+    if !Header::read(source)?.has_whole_sections(source, MAX_SECTIONS)? {
+        return Err(SymbolError::Malformed { part: "a section" });
+    }
+    Ok(Elf::read(source)?.build_id(source))
+}
+
 impl Elf {
     pub(crate) fn read<S: ByteSource + ?Sized>(source: &S) -> Result<Self, SymbolError> {
         let header = Header::read(source)?;

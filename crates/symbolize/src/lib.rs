@@ -29,6 +29,7 @@ pub use bytesource::ByteSource;
 pub use debug_link::DebugLink;
 pub use demangle::{Demangle, demangle};
 pub use dwarf::{DebugPart, DebugParts, LineTables};
+pub use elf::build_id_of_whole;
 /// The reason for which names of a file cannot be had.
 pub use elffile::ElfError as SymbolError;
 pub use jit_dump::JitDump;

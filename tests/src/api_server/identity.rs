@@ -1,4 +1,4 @@
-//! Certificates of an API server.
+//! Certificates of servers.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The authority that clients verify the server by, and the certificate that the server shows.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     /// The certificate of the authority, in PEM.
-    pub(super) authority: String,
-    pub(super) server: ServerConfig,
+    pub(crate) authority: String,
+    pub(crate) server: ServerConfig,
 }
 
 /// A new authority, and a server of the loopback address that it vouches for.
-pub(super) fn create() -> Identity {
+pub(crate) fn create() -> Identity {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("no name is a good one");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = || KeyPair::generate().expect("a key");

@@ -30,7 +30,8 @@ impl ProcessorConfig for Config {
         let config = Self { max_memory: self.max_memory.min(room), ..self.clone() };
         let layer = SymbolizerLayer::new(&config)
             .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>)
-            .lists_symbols_by(Arc::new(SymbolList));
+            .lists_symbols_by(Arc::new(SymbolList))
+            .fetches_debug_files()?;
         Ok(stage(layer.layer(next)))
     }
 }

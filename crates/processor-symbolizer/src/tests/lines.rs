@@ -34,19 +34,19 @@ int main(int argc, char **argv)
 ";
 
 /// A program with debug information.
-fn program(dir: &Path) -> PathBuf {
+pub(super) fn program(dir: &Path) -> PathBuf {
     let (source, path) = (dir.join("source.c"), dir.join("program"));
     std::fs::write(&source, SOURCE).unwrap();
     run(Command::new("cc").args(["-g", "-O2", "-Wl,--build-id", "-o"]).arg(&path).arg(source));
     path
 }
 
-fn run(command: &mut Command) {
+pub(super) fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
 /// Offset in a program of the first instruction of `outer`, which is one of `inner`: it reads the number.
-fn offset(path: &Path) -> u64 {
+pub(super) fn offset(path: &Path) -> u64 {
     let bytes = std::fs::read(path).unwrap();
     let symbols = SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap();
     let is_outer = |offset: &u64| {
@@ -86,19 +86,19 @@ async fn lines_of(config: &Config, file: MappedFile, offset: u64, batches: u64) 
 }
 
 /// The key of this process.
-fn own_process() -> ProcessKey {
+pub(super) fn own_process() -> ProcessKey {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let ticks: u64 = fields.split_whitespace().nth(19).unwrap().parse().unwrap();
     ProcessKey { pid: Pid(std::process::id()), start_time: BootTime::from_nanos(ticks * 10_000_000) }
 }
 
-fn with_lines() -> Config {
+pub(super) fn with_lines() -> Config {
     // However slow the machine is.
     Config { lines: true, timeout: Duration::from_secs(120), ..Config::default() }
 }
 
-fn shown(lines: &Lines) -> Vec<(String, String, u32, u32)> {
+pub(super) fn shown(lines: &Lines) -> Vec<(String, String, u32, u32)> {
     let each = |line: &pdata::Line| {
         let file = line.function.file.as_deref().unwrap_or_default();
         let file = file.rsplit('/').next().unwrap_or_default().to_owned();
@@ -107,7 +107,7 @@ fn shown(lines: &Lines) -> Vec<(String, String, u32, u32)> {
     lines.0.iter().map(each).collect()
 }
 
-fn expected() -> Vec<(String, String, u32, u32)> {
+pub(super) fn expected() -> Vec<(String, String, u32, u32)> {
     let line = |name: &str, line, start| (name.to_owned(), "source.c".to_owned(), line, start);
     vec![line("inner", 3, 1), line("middle", 7, 5), line("outer", 11, 9)]
 }
