@@ -1,6 +1,10 @@
 //! The agent delivers all its samples, by whichever signal it is asked to end.
 
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -131,6 +135,36 @@ fn a_stalled_exporter_is_given_up_on_in_time() {
     let outcome = agent.stop_by(Signal::TERM);
     validator::assert_valid(&outcome.file);
     assert!(!outcome.file.requests.is_empty());
+}
+
+/// A pipe that is full, and whose reader stands still, keeps the agent neither from its start nor from its end: the
+/// exporter finishes by itself, and is not given up on.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_full_pipe_in_the_place_of_the_file_blocks_neither_the_start_nor_sigterm() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo starts");
+    assert!(made.success());
+    let mut options = OpenOptions::new();
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    // Opened both ways, as a pipe without a reader could not be.
+    let opened = options.read(true).write(true).custom_flags(nonblocking).open(&path);
+    let mut reader = opened.expect("a pipe of ours");
+    while reader.write(&[b'\n'; 4096]).map_err(|full| assert_eq!(full.kind(), ErrorKind::WouldBlock)).is_ok()
+    {
+    }
+    let agent = Setup::new().file(&path).window(Duration::from_millis(200)).start();
+    agent.daemon().wait_for_log("Cannot write profiles");
+    // So many windows that a wait for each would take longer than the agent has for its end.
+    let failed = || agent.metrics().count("otelcol_exporter_send_failed_profile_samples", &[]);
+    let first = failed();
+    wait::until("more windows to fail", failed, |failed| *failed > first);
+    let ended = agent.end_by(Signal::TERM);
+    ended.assert_code(0);
+    let given_up: Vec<_> = ended.log.iter().filter(|line| line.contains("did not finish")).collect();
+    assert!(given_up.is_empty(), "{given_up:?}");
 }
 
 /// SIGUSR1 delivers the open window, and the agent goes on.
