@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,8 +10,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::json;
 use tests::agent::{Agent, Setup};
 use tests::metrics::Metrics;
-use tests::prometheus::{Prometheus, promtool};
-use tests::{http, program, wait, workspace};
+use tests::program::{self, Burner, Step};
+use tests::prometheus::{JOB, Prometheus, promtool};
+use tests::{http, wait, workspace};
 
 use crate::alone;
 
@@ -140,4 +141,74 @@ fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
     // The exporter acks the end of the stream when its port is free.
     let _outcome = agent.stop();
     assert!(http::get(port, "/metrics").is_err());
+}
+
+const JOBS: usize = 10;
+/// Most rounds of jobs until Prometheus has had an answer to each scrape of one. An answer that comes too late is lost,
+/// and with it the 0 that a series begins at.
+const ROUNDS: usize = 5;
+
+/// The time of the last scrape, in seconds since the Unix epoch; 0 before the first.
+fn last_scrape(prometheus: &Prometheus) -> f64 {
+    // Of a bare selector, since of any other expression the time is that of the query.
+    let times = prometheus.query(&format!("timestamp(up{{job=\"{JOB}\"}})"));
+    times.first().map_or(0.0, |(_, time)| *time)
+}
+
+/// Runs jobs of a second each, one after the other, each an executable of its own. Returns the CPU time that all have
+/// used.
+fn run_jobs(payload: &Path, dir: &Path) -> Duration {
+    fs::create_dir(dir).expect("a directory is made");
+    let paths: Vec<PathBuf> = (0..JOBS).map(|job| dir.join(format!("job-{job}"))).collect();
+    let used = paths.iter().flat_map(|path| {
+        fs::hard_link(payload, path).expect("a link is made");
+        Burner::start(path, &[Step::Cpu(Duration::from_secs(1))]).finish()
+    });
+    used.sum()
+}
+
+/// Ten jobs that each end between two scrapes have used ten seconds, by Prometheus' own `increase`: a series that began
+/// at its whole value would have grown by nothing.
+#[test]
+#[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
+fn prometheus_finds_the_cpu_time_of_jobs_that_are_shorter_than_its_interval() {
+    let _alone = alone();
+    let port = workspace::free_port();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let payload = dir.path().join("payload");
+    program::compile(&payload, "0123456789abcdef");
+    let exporter = json!({ "endpoint": format!("127.0.0.1:{port}") });
+    let _agent = Setup::new().samples_per_second(RATE).exporter("prometheus", exporter).start();
+    let prometheus = Prometheus::start(port, &[]);
+    wait::until("the first scrape", || last_scrape(&prometheus), |time| *time > 0.0);
+    for round in 0..ROUNDS {
+        let begin = last_scrape(&prometheus);
+        let dir = dir.path().join(format!("round-{round}"));
+        let used = run_jobs(&payload, &dir).as_secs_f64();
+        let series = format!(r#"{CPU}{{process_executable_path=~"{}/.*"}}"#, dir.display());
+        // Of the last scrape, so that `increase` has nothing to extrapolate: not to the end of its range, which is that
+        // scrape, nor to the begin, since no counter is less than the 0 that it begins at.
+        let look = || {
+            let at = last_scrape(&prometheus);
+            let one =
+                |expression: String| prometheus.query(&expression).first().map_or(0.0, |(_, value)| *value);
+            (
+                at,
+                one(format!("sum({series} @ {at:.3})")),
+                one(format!("sum(increase({series}[1h] @ {at:.3}))")),
+            )
+        };
+        let what = format!("Prometheus to have scraped what ten jobs have used, {used} s");
+        let (at, total, increase) =
+            wait::until_within(LONGEST, &what, look, |(_, total, _)| *total > 0.95 * used);
+        println!("{used} s used, {total} s scraped, increase {increase} s");
+        let answered = format!("min_over_time(up{{job=\"{JOB}\"}}[{:.0}s] @ {at:.3})", at - begin + 1.0);
+        if prometheus.query(&answered).iter().any(|(_, up)| *up < 1.0) {
+            continue;
+        }
+        assert!((increase - total).abs() < 1e-6 * total, "{increase} s of {total} s have come to `increase`");
+        assert!((increase - used).abs() < 0.05 * used, "{increase} s of {used} s");
+        return;
+    }
+    panic!("no round of {ROUNDS} without a scrape that failed");
 }
