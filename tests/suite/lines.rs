@@ -11,12 +11,12 @@ use tests::{wait, workspace};
 
 use crate::alone;
 
-const RATE: u32 = 199;
+pub(crate) const RATE: u32 = 199;
 /// Least samples in inlined functions.
-const ENOUGH: usize = 40;
+pub(crate) const ENOUGH: usize = 40;
 
 /// The leaf frames of a program's own code, one for each sample.
-fn leaves(file: &OtlpFile, program: &str) -> Vec<Arc<Frame>> {
+pub(crate) fn leaves(file: &OtlpFile, program: &str) -> Vec<Arc<Frame>> {
     let resources = file.resources().expect("every index is good");
     let samples = resources.iter().flat_map(|resource| resource.samples());
     let leaves = samples

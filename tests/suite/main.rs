@@ -12,6 +12,7 @@ mod compiled;
 mod config;
 mod conformance;
 mod containers;
+mod debuginfod;
 mod delivery;
 mod exporter_prometheus;
 mod files;
