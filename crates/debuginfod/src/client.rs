@@ -74,8 +74,13 @@ impl Debuginfod {
         let cache = Cache::open(&path, config.max_cache.bytes());
         let cache = Arc::new(cache.map_err(|source| StartError::Directory { path, source })?);
         let state = Arc::new(State::default());
-        let fetcher =
-            Fetcher { tls, timeout: config.timeout, max_file_size: config.max_file_size, kept: None };
+        let fetcher = Fetcher {
+            tls,
+            timeout: config.timeout,
+            max_file_size: config.max_file_size,
+            kept: None,
+            has_answered: false,
+        };
         let shared = (Arc::clone(&state), Arc::clone(&cache));
         let retry = config.retry_missing_after;
         let mut builder = tokio::runtime::Builder::new_current_thread();

@@ -40,6 +40,9 @@ pub(crate) enum FetchError {
     Connect(#[source] io::Error),
     #[error("no whole answer within {0:?}")]
     Late(Duration),
+    /// The file has not come in time, from a server that has answered.
+    #[error("the file takes longer than {0:?}")]
+    Slow(Duration),
     #[error("the connection broke")]
     Broken(#[source] hyper::Error),
     #[error("the server answered {0}")]
@@ -65,7 +68,7 @@ impl FetchError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Connect(_) => "unreachable",
-            Self::Late(_) => "timeout",
+            Self::Late(_) | Self::Slow(_) => "timeout",
             Self::Broken(_) => "broken",
             Self::Status(_) => "refused",
             Self::Redirection | Self::Redirections(_) => "redirected",
@@ -86,12 +89,17 @@ impl FetchError {
             | Self::Status(_)
             | Self::Redirection
             | Self::Redirections(_) => true,
-            Self::TooLarge(_) | Self::Invalid(_) | Self::OtherBuildId | Self::Disk(_) | Self::NoRoom => false,
+            Self::Slow(_)
+            | Self::TooLarge(_)
+            | Self::Invalid(_)
+            | Self::OtherBuildId
+            | Self::Disk(_)
+            | Self::NoRoom => false,
         }
     }
 
     /// True if the same file is of no use when it is asked for again soon.
     pub(crate) fn is_lasting(&self) -> bool {
-        matches!(self, Self::TooLarge(_) | Self::Invalid(_) | Self::OtherBuildId)
+        matches!(self, Self::Slow(_) | Self::TooLarge(_) | Self::Invalid(_) | Self::OtherBuildId)
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Fetcher {
     pub(crate) max_file_size: ByteSize,
     /// The connection of the last answer that was read to its end.
     pub(crate) kept: Option<Connection>,
+    /// True once the server has begun to send the file that is asked for.
+    pub(crate) has_answered: bool,
 }
 
 impl Fetcher {
@@ -45,8 +47,11 @@ impl Fetcher {
         cache: &Cache,
     ) -> Result<bool, FetchError> {
         let within = self.timeout;
+        self.has_answered = false;
         let fetched = timeout(within, self.follow(server.of_file(&id), id, cache)).await;
-        fetched.unwrap_or_else(|_elapsed| Err(FetchError::Late(within)))
+        // Whoever makes up build IDs may ask for the largest files: that a file is slow says nothing of the server.
+        let late = if self.has_answered { FetchError::Slow } else { FetchError::Late };
+        fetched.unwrap_or_else(|_elapsed| Err(late(within)))
     }
 
     /// Follows redirections to the answer, which is the file or says that there is none.
@@ -57,6 +62,7 @@ impl Fetcher {
             let (head, mut body) = answer.into_parts();
             match head.status {
                 StatusCode::OK => {
+                    self.has_answered = true;
                     self.take(&head.headers, &mut body, id, cache).await?;
                     self.kept = Some(connection);
                     return Ok(true);

@@ -79,7 +79,7 @@ pub(super) async fn fetch(
     within: Duration,
 ) -> Result<bool, &'static str> {
     let max_file_size = ByteSize::from_bytes(MAX_FILE);
-    let mut fetcher = Fetcher { tls, timeout: within, max_file_size, kept: None };
+    let mut fetcher = Fetcher { tls, timeout: within, max_file_size, kept: None, has_answered: false };
     let fetched = fetcher.fetch(&Url::of_server(url).unwrap(), id, cache).await;
     fetched.map_err(|error: FetchError| error.reason())
 }
