@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytesource::OpenFile;
 use foreignfile::FilePlace;
@@ -27,6 +27,8 @@ pub(crate) const ROOT: &str = "/usr/lib/debug";
 pub(crate) const ROOT_USER: u32 = 0;
 /// The longest that finding and reading one debug file may take.
 pub(crate) const READ_WITHIN: Duration = Duration::from_secs(10);
+/// The longest that debug files of one file are looked for in its user's turn.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The view of the machine's files in which a path is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,21 +55,29 @@ pub(crate) fn find(
     (stripped, owner): (&Outline, u32),
     limits: Limits,
 ) -> Option<DebugFile> {
-    read(open(source, reader, sight, (stripped, owner)), stripped, limits)
+    let found = open(source, reader, sight, (stripped, owner), LOOK_WITHIN).unwrap_or_default();
+    read(found, stripped, limits)
 }
 
 /// Opens the files that may have the symbols which a file of that owner was stripped of. If the stripped file has a
 /// build ID, this is one file at most, with the same build ID; else the checksum in the debug link decides when the
 /// files are read, which takes longer.
+///
+/// Looks at no further place once `within` has passed: other files are waiting. `None` if that was before the end.
 pub(crate) fn open(
     source: &ProcSource,
     reader: &mut foreignfile::Files,
     sight: Sight<'_>,
     (stripped, owner): (&Outline, u32),
-) -> Vec<OpenFile> {
+    within: Duration,
+) -> Option<Vec<OpenFile>> {
+    let until = Instant::now() + within;
     let (process, mut found) = (source.process(sight.process), Vec::new());
     let mut is_beside = None;
     for (path, view) in paths(sight, stripped) {
+        if Instant::now() >= until {
+            return None;
+        }
         let place = match view {
             View::Process => FilePlace::Seen { process: &process, path: &path },
             View::Agent => FilePlace::Own { path: &path, follows_links: true },
@@ -81,11 +91,11 @@ pub(crate) fn open(
         let Some(file) = may_be_there.then(|| open_at(reader, place, owner)).flatten() else { continue };
         match stripped.build_id() {
             None => found.push(file),
-            Some(id) if has_symbols_of(&file, id) => return vec![file],
+            Some(id) if has_symbols_of(&file, id) => return Some(vec![file]),
             Some(_other) => metrics::debug_file("refused"),
         }
     }
-    found
+    Some(found)
 }
 
 /// Opens a file of that owner, if its file system asks nobody when the file is read.

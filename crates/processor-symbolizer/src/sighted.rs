@@ -1,5 +1,7 @@
 //! Files that are opened at first sight, and held until their tables are read.
 
+use std::time::Duration;
+
 use bytesource::OpenFile;
 use foldhash::HashMap;
 use pdata::FileIdentity;
@@ -13,6 +15,9 @@ use crate::sight::{Sight, open, owner_of};
 /// The most files that are open while their tables are still to be read, their debug files included; half of them at
 /// most for one user.
 const MAX_OPENED: usize = 256;
+/// The longest that debug files are looked for at first sight, where all users' files wait: those that were not found
+/// by then are looked for again when the tables are read, by turns of the users.
+const DEBUG_FILES_WITHIN: Duration = Duration::from_secs(1);
 
 /// A file that has been opened at first sight.
 #[derive(Debug)]
@@ -55,9 +60,9 @@ impl SightedFiles {
         let file = opened.and_then(|opened| OpenFile::new(opened.shared()?.try_clone().ok()?).ok());
         let Some(file) = file else { return };
         let stripped = Outline::read(&file).ok().filter(|found| debug_files::is_wanted(found, self.lines));
-        let debug = stripped
-            .zip(owner_of(&file))
-            .map(|(stripped, owner)| debug_files::open(source, reader, sight, (&stripped, owner)));
+        let debug = stripped.zip(owner_of(&file)).and_then(|(stripped, owner)| {
+            debug_files::open(source, reader, sight, (&stripped, owner), DEBUG_FILES_WITHIN)
+        });
         // Files for which there is no room are looked for again, when the tables are read.
         let debug = debug.filter(|debug| debug.len() < room);
         self.files.insert(identity, SightedFile { user: sight.user, file, debug });

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use foreignfile::Quarantine;
 use pdata::{MappedFile, Pc, ProcessKey, Uid};
@@ -177,7 +178,10 @@ fn the_directory_of_a_path_that_has_another_file_is_not_looked_into() {
     let mut reader = foreignfile::Files::new(quarantine);
     let bytes = fs::read(&stripped.program).unwrap();
     let outline = Outline::read(bytes.as_slice()).unwrap();
-    let mut find = || debug_files::open(&source, &mut reader, stripped.sight(ENDED), (&outline, 0)).len();
+    let mut look =
+        |within| debug_files::open(&source, &mut reader, stripped.sight(ENDED), (&outline, 0), within);
+    assert!(look(Duration::ZERO).is_none(), "no time to look");
+    let mut find = || look(Duration::from_secs(60)).expect("it looks in time").len();
     assert_eq!(find(), 1);
     let other = stripped.dir.path().join("other");
     fs::copy(&stripped.program, &other).unwrap();
