@@ -9,8 +9,9 @@ use symbolize::{AddedFunctions, JitDump, JitFunctions, PerfMap};
 
 /// The most bytes that a list may have: larger ones are refused.
 pub(super) const MAX_LIST: u64 = 256 << 20;
-/// Bytes that are read at once, and the most of one reading: others wait for their names meanwhile. The rest of a list
-/// whose process is gone is read in one reading, since the samples that ask for it are the last.
+/// Bytes that are read at once, and the most of one reading: others wait for their names meanwhile. The rest of a dump
+/// whose process is gone is read in one reading, since the samples that ask for it are the last: most of it is code,
+/// which is skipped.
 const PIECE: usize = 128 << 10;
 const MAX_READING: usize = 8 << 20;
 const MAX_REST: usize = 64 << 20;
@@ -108,7 +109,8 @@ impl List {
         if !self.goes_on(&mut read_at)? {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let reading = self.read_on((held.metadata()?.len(), MAX_REST), &mut read_at, functions)?;
+        let most = if matches!(self.form, ListForm::Dump(_)) { MAX_REST } else { MAX_READING };
+        let reading = self.read_on((held.metadata()?.len(), most), &mut read_at, functions)?;
         self.held = Some(held).filter(|_| reading.more);
         Ok(reading)
     }
