@@ -88,8 +88,8 @@ impl ProcSource {
         identity: FileIdentity,
         likeness: Likeness,
     ) -> Result<(), Refusal> {
-        let Some(identify) = &self.identify else { return Ok(()) };
-        match (identify.is_opened(opened, identity), likeness) {
+        let word = self.identify.as_ref().and_then(|identify| identify.is_opened(opened, identity));
+        match (word, likeness) {
             (Some(true), _) | (None, Likeness::Same) => Ok(()),
             (Some(false) | None, _) => Err(Refusal::Unwanted),
         }
@@ -192,6 +192,13 @@ mod tests {
         assert_eq!(compare(Found { mount: u64::MAX, ..elsewhere }), Likeness::None, "no such mount");
     }
 
+    /// Who is asked for a file.
+    #[derive(Clone, Copy)]
+    enum Asked {
+        Kernel(Option<bool>),
+        Nobody,
+    }
+
     /// The kernel's word for a file, or none.
     #[derive(Debug)]
     struct Word(Option<bool>);
@@ -209,14 +216,22 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "code").unwrap();
         let is_taken = |word, likeness| {
-            let source = ProcSource::new("/proc").verified_by(std::sync::Arc::new(Word(word)));
+            let source = ProcSource::new("/proc");
+            let source = match word {
+                Asked::Kernel(word) => source.verified_by(std::sync::Arc::new(Word(word))),
+                Asked::Nobody => source,
+            };
             let mut files = Files::new(std::sync::Arc::default());
             let place = FilePlace::Own { path: file.path(), follows_links: true };
             let mut opened = files.open(place, Duration::from_secs(60), |_| true).unwrap();
             source.verify(&mut opened, FileIdentity::default(), likeness).is_ok()
         };
-        assert!(is_taken(Some(true), Likeness::OfOverlay) && is_taken(Some(true), Likeness::Same));
-        assert!(!is_taken(None, Likeness::OfOverlay) && is_taken(None, Likeness::Same));
-        assert!(!is_taken(Some(false), Likeness::OfOverlay) && !is_taken(Some(false), Likeness::Same));
+        let yes = Asked::Kernel(Some(true));
+        assert!(is_taken(yes, Likeness::OfOverlay) && is_taken(yes, Likeness::Same));
+        let no = Asked::Kernel(Some(false));
+        assert!(!is_taken(no, Likeness::OfOverlay) && !is_taken(no, Likeness::Same));
+        for silent in [Asked::Kernel(None), Asked::Nobody] {
+            assert!(!is_taken(silent, Likeness::OfOverlay) && is_taken(silent, Likeness::Same));
+        }
     }
 }
