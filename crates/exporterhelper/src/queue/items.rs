@@ -158,9 +158,11 @@ impl Items {
         let tickets = self.ledger.open(requests.len(), acked);
         self.has_ended |= acked == Watermark::END;
         let mut refused = Vec::new();
+        // The requests of a window become too old together.
+        let expires = self.expires();
         for (request, ticket) in requests.into_iter().zip(tickets) {
             match self.fits(&request) {
-                Ok(()) if self.outside.is_empty() => self.admit(request, Some(ticket)),
+                Ok(()) if self.outside.is_empty() => self.admit(request, Some(ticket), expires),
                 Ok(()) | Err(Refused::Full) if self.blocks || self.has_ended => {
                     self.outside.push_back((request, ticket));
                 }
@@ -200,11 +202,10 @@ impl Items {
         }
     }
 
-    fn admit(&mut self, request: ProfilesRequest, ticket: Option<LedgerTicket>) {
+    fn admit(&mut self, request: ProfilesRequest, ticket: Option<LedgerTicket>, expires: Option<Instant>) {
         let key = self.next_key;
         let weight = Weight::of(&request);
         let handle = self.disk.as_ref().map(|disk| disk.append(key, &request));
-        let expires = self.disk.as_ref().and_then(|disk| disk.expires(std::time::Duration::ZERO));
         self.unwritten = self.unwritten.saturating_add(weight.bytes);
         let (request, is_last) = (Some(request), self.has_ended);
         let key = self.insert(Item { weight, request, is_on_disk: false, is_last, handle, ticket, expires });
@@ -221,10 +222,16 @@ impl Items {
     }
 
     /// Lets in as many of the requests outside as fit; at the end of the stream, all of them.
+    /// Time from which on what is queued now is too old.
+    fn expires(&self) -> Option<Instant> {
+        self.disk.as_ref().and_then(|disk| disk.expires(std::time::Duration::ZERO))
+    }
+
     fn let_in(&mut self) {
+        let expires = self.expires();
         while self.outside.front().is_some_and(|(request, _)| self.has_ended || self.fits(request).is_ok()) {
             let Some((request, ticket)) = self.outside.pop_front() else { break };
-            self.admit(request, Some(ticket));
+            self.admit(request, Some(ticket), expires);
         }
     }
 
