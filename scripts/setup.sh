@@ -38,6 +38,10 @@ if [ "$what" = test ]; then
     if ! command -v gdb >/dev/null && apt-cache show gdb >/dev/null 2>&1; then
         packages="$packages gdb"
     fi
+    # So do tests of programs with musl.
+    if ! command -v musl-gcc >/dev/null && apt-cache show musl-tools >/dev/null 2>&1; then
+        packages="$packages musl-tools"
+    fi
     # So do tests of the page.
     if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null && apt-cache show chromium >/dev/null 2>&1; then
         packages="$packages chromium"
