@@ -1,8 +1,8 @@
 //! The kernel's own images: the mapping that an address of the kernel is in, of the kernel itself, one of its modules,
 //! a BPF program, or a trampoline or dispatcher that leads to programs.
 //!
-//! An address that is in no image, such as that of a kprobe's copy of an instruction, has no mapping. No address has
-//! one if the kernel hides its addresses from this process (`kptr_restrict`).
+//! An address that is in no image, such as that of a kprobe's copy of an instruction, has no mapping. If the
+//! kernel hides its addresses from this process (`kptr_restrict`), no module has one.
 
 mod image;
 mod programs;
