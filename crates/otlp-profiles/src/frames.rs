@@ -19,8 +19,9 @@ const UNKNOWN: &str = "[unknown]";
 
 /// Interns stacks, with look-ups by pointer and address before those by content: of whole stacks, then of frames.
 ///
-/// OTLP leaves it open which byte of a call instruction a caller's address is; as the reference profiler does, and as
-/// symbolizers expect, a frame is encoded with [the address to look up](Frame::lookup_pc).
+/// OTLP leaves it open which byte of a call instruction a caller's address is. As the reference profiler does, and as
+/// symbolizers expect, it is the byte before the return address; a leaf is encoded with its address as it is
+/// ([`Frame::lookup_pc`]).
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     ranges: FxHashMap<usize, EncodedMapping>,

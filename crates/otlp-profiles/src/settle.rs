@@ -2,8 +2,8 @@
 //!
 //! Files are read beside the stream, so the first samples in a file come before its facts. While the window is open
 //! such a file is encoded provisionally, by file offsets. When it closes, the facts that are known by then hold for the
-//! whole window; a file of which nothing is known to the end is encoded by its name alone, since a mapping must have a
-//! build ID.
+//! whole window; a file of which nothing is known when it closes is encoded without a mapping, by its name alone: a
+//! mapping must have a build ID, and nobody knows this file's.
 
 use pdata::{FileOffset, MappedFile};
 use rustc_hash::FxHashMap;

@@ -146,8 +146,9 @@ fn report(shared: &QueueState, Sent { samples, result }: &Sent) {
     }
 }
 
-/// Requests that are being sent. They are over by a call of `finish`, or by a panic. If the task ends before, they are
-/// not over: requests on disk are to stay there.
+/// Requests that are being sent. The queue lets go of them when `finish` is called, and when sending them panics. If
+/// the sending task is ended before that, as at the agent's end, the queue keeps them: requests on disk are to stay
+/// there.
 struct Over<'a> {
     shared: &'a QueueState,
     keys: Vec<u64>,
