@@ -146,7 +146,9 @@ fn a_storm_of_names_costs_nobody_a_mapping_or_a_record() {
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_file_that_is_gone_when_its_sample_is_read_has_path_and_build_id() {
-    const SOURCE: &str = "int main() { for (volatile long i = 0; i < 200000000; i++); }";
+    // A second of CPU time, however fast the machine is.
+    const SOURCE: &str = "#include <time.h>\nint main() { while (clock() < CLOCKS_PER_SEC) \
+                          for (volatile long i = 0; i < 10000000; i++); }";
     let (_directory, path) = directory();
     let expected = "0123456789abcdef0123456789abcdef01234567";
     let (batches, name) = watch(move || {
