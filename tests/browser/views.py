@@ -195,7 +195,7 @@ def downloads(visit):
             }})""")
             file = Path(folder) / f"shown{ends[kind]}"
             file.write_bytes(base64.b64decode(text))
-            samples, _markers = opened(file)
+            samples, _markers, _lost = opened(file)
             check(samples in (shown, None), f"{kind} has {samples} samples, {shown} are shown")
         check(len(links) == len(ends), f"there are {links}")
     visit.browser.run("document.querySelector('#download').open = false")
