@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::agent::Setup;
+use tests::agent::{Agent, Setup};
 use tests::metrics::Metrics;
 use tests::program::{self, Burner, Step};
 use tests::{due, http, wait, workspace};
@@ -84,38 +84,61 @@ fn firefox(text: &str) -> f64 {
     threads.iter().map(of_thread).sum()
 }
 
+/// The outputs of an agent beside its file of OTLP, and a program that runs after those that are looked at.
+struct Outputs {
+    dir: PathBuf,
+    /// Port of the live page.
+    page: u16,
+    /// Port of the Prometheus exporter.
+    prometheus: u16,
+    /// Directory of the pprof files.
+    pprof: PathBuf,
+    /// The file of folded stacks.
+    stacks: PathBuf,
+    later: PathBuf,
+}
+
+impl Outputs {
+    /// Starts an agent with all of them.
+    fn start(samples_per_second: u32) -> (Self, Agent) {
+        let setup = Setup::new().samples_per_second(samples_per_second);
+        let (page, prometheus) = (workspace::free_port(), workspace::free_port());
+        let dir = setup.dir().canonicalize().expect("it is there");
+        let (pprof, stacks, later) = (dir.join("pprof"), dir.join("stacks.folded"), dir.join("ran-later"));
+        program::compile(&later, "0123456789abcdef");
+        let setup = setup
+            .exporter("flamegraph", json!({ "endpoint": format!("localhost:{page}") }))
+            .exporter("prometheus", json!({ "endpoint": format!("localhost:{prometheus}") }))
+            .exporter(
+                "file/pprof",
+                json!({ "path": pprof.join("cpu.pb.gz"), "format": "pprof", "window": "2s", "create_directory": true }),
+            )
+            .exporter("file/folded", json!({ "path": stacks, "format": "folded", "window": "500ms" }));
+        (Self { dir, page, prometheus, pprof, stacks, later }, setup.start())
+    }
+
+    /// Waits until the page shows all samples of what has ended. It shows time that is complete: once a later program
+    /// is shown, all samples of the earlier ones are.
+    fn wait_for_the_page(&self) {
+        assert_eq!(Burner::start(&self.later, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
+        let table = || http::get(self.page, "/api/top?rows=executable").expect("the page answers").body;
+        wait::until("all to be there", table, |body| body.contains("ran-later"));
+    }
+}
+
 /// The page, its downloads, files, and Prometheus have exactly the same samples of one program.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn every_output_has_the_same_samples() {
     let _alone = alone();
-    let setup = Setup::new().samples_per_second(RATE);
-    let (page, prometheus) = (workspace::free_port(), workspace::free_port());
-    let dir = setup.dir().canonicalize().expect("it is there");
-    let (pprof, stacks, path) = (dir.join("pprof"), dir.join("stacks.folded"), dir.join("counted-burn"));
+    let (outputs, agent) = Outputs::start(RATE);
+    let path = outputs.dir.join("counted-burn");
     program::compile(&path, "0123456789abcdef");
-    let setup = setup
-        .exporter("flamegraph", json!({ "endpoint": format!("localhost:{page}") }))
-        .exporter("prometheus", json!({ "endpoint": format!("localhost:{prometheus}") }))
-        .exporter(
-            "file/pprof",
-            json!({ "path": pprof.join("cpu.pb.gz"), "format": "pprof", "window": "2s", "create_directory": true }),
-        )
-        .exporter("file/folded", json!({ "path": stacks, "format": "folded", "window": "500ms" }));
-    let agent = setup.start();
     let used: Duration = Burner::start(&path, &[Step::Cpu(Duration::from_secs(3))]).finish().iter().sum();
-    // The page shows time that is complete: once a later program is shown, all samples of this one are.
-    let later = dir.join("ran-later");
-    program::compile(&later, "0123456789abcdef");
-    assert_eq!(Burner::start(&later, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
+    outputs.wait_for_the_page();
+    let Outputs { dir, page, prometheus, pprof, stacks, .. } = outputs;
 
     let exe = http::encoded(path.to_str().expect("UTF-8"));
-    let ask = |path: &str| http::get(page, path).expect("the page answers");
-    wait::until(
-        "all to be there",
-        || ask("/api/top?rows=executable").body,
-        |body| body.contains("ran-later"),
-    );
     let total = on_the_page(page, &format!("exe={exe}"));
     let download = |format: &str| {
         let file = dir.join(format!("page.{format}"));
@@ -233,25 +256,10 @@ fn assert_total(dir: &Path, names: &[&str], total: u64) {
 #[ignore = "needs root: loads BPF programs, and makes namespaces"]
 fn every_output_of_a_storm_has_the_samples_of_the_truth() {
     let _alone = alone();
-    let setup = Setup::new().samples_per_second(STORM_RATE);
-    let (page, prometheus) = (workspace::free_port(), workspace::free_port());
-    let dir = setup.dir().canonicalize().expect("it is there");
-    let (pprof, stacks, later) = (dir.join("pprof"), dir.join("stacks.folded"), dir.join("ran-later"));
-    program::compile(&later, "0123456789abcdef");
-    let setup = setup
-        .exporter("flamegraph", json!({ "endpoint": format!("localhost:{page}") }))
-        .exporter("prometheus", json!({ "endpoint": format!("localhost:{prometheus}") }))
-        .exporter(
-            "file/pprof",
-            json!({ "path": pprof.join("cpu.pb.gz"), "format": "pprof", "window": "2s", "create_directory": true }),
-        )
-        .exporter("file/folded", json!({ "path": stacks, "format": "folded", "window": "500ms" }));
-    let agent = setup.start();
+    let (outputs, agent) = Outputs::start(STORM_RATE);
     let truth = storm();
-    // The page shows time that is complete: once a later program is shown, all samples of the storm are.
-    assert_eq!(Burner::start(&later, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
-    let table = || http::get(page, "/api/top?rows=executable").expect("the page answers").body;
-    wait::until("all to be there", table, |body| body.contains("ran-later"));
+    outputs.wait_for_the_page();
+    let Outputs { dir, page, prometheus, pprof, stacks, .. } = outputs;
 
     let millis = |nanos: u64| nanos / 1_000_000;
     let query = format!("from={}&until={}", millis(truth.storm.begin.unix), millis(truth.storm.end.unix));
