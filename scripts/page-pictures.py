@@ -18,24 +18,14 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 import picture_work  # noqa: E402
 from chromium import Chromium  # noqa: E402
+from picture_work import take  # noqa: E402
 from visit import Visit  # noqa: E402
 
-IMAGES = ROOT / "docs" / "images"
-MOST_BYTES = 300_000
 SECONDS = 40
 
 
 def press(visit, selector):
     visit.ready(visit.press(selector))
-
-
-def take(browser, name):
-    path = IMAGES / name
-    browser.screenshot(path)
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        sys.exit(f"{path} has {size} bytes")
-    print(f"{path.relative_to(ROOT)}: {size // 1000} KB")
 
 
 def pictures(address):

@@ -1,6 +1,12 @@
-"""Work for pictures: a build, a script and a compressor, whose files are in a directory of their own."""
+"""Pictures for docs/images, and work to show in them: a build, a script and a compressor, whose files are in a directory
+of their own."""
 
+import sys
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+MOST_BYTES = 300_000
 
 MAKEFILE = """
 all: $(patsubst %,part%.o,$(shell seq 400))
@@ -36,3 +42,13 @@ def write(folder):
     """Writes the files that the line needs."""
     for name, text in (("Makefile", MAKEFILE), ("part.c", PART), ("script.py", SCRIPT)):
         (Path(folder) / name).write_text(text)
+
+
+def take(browser, name):
+    """Takes the picture of that name of what the browser shows; ends the script if it has too many bytes."""
+    path = IMAGES / name
+    browser.screenshot(path)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        sys.exit(f"{path} has {size} bytes")
+    print(f"{path.relative_to(ROOT)}: {size // 1000} KB")

@@ -23,9 +23,8 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 import picture_work  # noqa: E402
 from chromium import Chromium  # noqa: E402
+from picture_work import take  # noqa: E402
 
-IMAGES = ROOT / "docs" / "images"
-MOST_BYTES = 300_000
 # Longest that a screen may take to show a text, seconds.
 PATIENCE = 120
 # A cell of the font below, in pixels.
@@ -142,15 +141,6 @@ def page(screen):
         elif part:
             parts.append(f'<span style="{style.css()}">{html.escape(part)}</span>')
     return "".join(parts)
-
-
-def take(browser, name):
-    path = IMAGES / name
-    browser.screenshot(path)
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        sys.exit(f"{path} has {size} bytes")
-    print(f"{path.relative_to(ROOT)}: {size // 1000} KB")
 
 
 def draw(folder, rows, screen, name):
