@@ -121,17 +121,22 @@ impl State {
     }
 }
 
-impl Identify for Sampling {
+impl Sampling {
     /// Asks one receiver after another until one can answer: the kernel's identity of a file is the same for all
-    /// receivers.
-    fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
+    /// receivers. The state is not locked meanwhile.
+    fn first_answer(&self, ask: impl FnMut(&Control) -> Option<bool>) -> Option<bool> {
         let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
-        controls.iter().find_map(|control| control.is_file(opened, identity))
+        controls.iter().find_map(ask)
+    }
+}
+
+impl Identify for Sampling {
+    fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
+        self.first_answer(|control| control.is_file(opened, identity))
     }
 
     fn is_opened(&self, opened: &mut Opened<'_>, identity: FileIdentity) -> Option<bool> {
-        let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
-        controls.iter().find_map(|control| control.is_opened(opened, identity))
+        self.first_answer(|control| control.is_opened(opened, identity))
     }
 }
 
