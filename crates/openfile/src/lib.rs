@@ -141,8 +141,8 @@ pub fn guard(directory: &Path) -> io::Result<()> {
 pub fn guard_above(directory: &Path) -> io::Result<()> {
     for directory in fs::canonicalize(directory)?.ancestors() {
         let metadata = fs::metadata(directory)?;
-        // In a directory as /tmp, what is there belongs to whoever has made it, whose directories are looked at
-        // themselves.
+        // In a sticky directory such as /tmp, only an entry's owner can replace it, and the owner of the entry on this
+        // path is checked in a step of its own.
         let is_sticky = metadata.mode() & STICKY != 0 && is_own(metadata.uid());
         if others_can_write(&metadata) && !is_sticky {
             let fault = format!(

@@ -13,7 +13,7 @@ use crate::symbols::DebugFile;
 
 /// Time between two looks whether files have come.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Time between two looks when nothing is waited for: what was not to be had may be asked for again.
+/// Time between two looks while no file is being fetched: a file that could not be fetched may be asked for again.
 const ASK_AGAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// The servers' client, and the times at which it is asked.

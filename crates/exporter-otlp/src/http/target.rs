@@ -26,7 +26,7 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
     let refuse = |what: &str| {
         // The part before an @ may be a password, and a query may hold a key.
         let shown = match text.split_once('?') {
-            _ if text.contains('@') => "what is there".to_owned(),
+            _ if text.contains('@') => "the address".to_owned(),
             Some((address, _query)) => format!("{address:?} with a query"),
             None => format!("{text:?}"),
         };
